@@ -61,6 +61,8 @@ def test_whose_words_of_a_chat_are_the_answers_is_chosen_among_the_columns(
     assert panel.report is not None
     assert not panel.report.usable
     assert panel.summary.banner.isVisible()
+    assert panel.summary.banner_label.text() == panel.report.errors[0].reason  # which names those who speak
+    assert panel.summary.columns_button.text() == "Choose…"
     qtbot.mouseClick(panel.summary.columns_button, Qt.MouseButton.LeftButton)
     assert panel.dialog is not None
     page = panel.dialog.columns
@@ -135,7 +137,10 @@ def test_faults_are_counted_and_the_pill_opens_the_list(qtbot: QtBot, panel: Dat
 def test_unknown_columns_are_told_and_lead_to_the_choice(qtbot: QtBot, panel: DataPanel, tmp_path: Path) -> None:
     store(panel).set("data", str(write_table(tmp_path / "faq.csv")))
     known(qtbot, panel)
+    assert panel.report is not None
+    assert panel.summary.banner_label.text() == panel.report.errors[0].hint
     assert "Choose which column is the prompt" in panel.summary.banner_label.text()
+    assert panel.summary.columns_button.text() == "Choose columns…"
     button = child(panel, QPushButton, "data.columns")
     assert button is not None
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
@@ -274,6 +279,8 @@ def test_parts_that_the_folder_has_are_not_called_optional(qtbot: QtBot, panel: 
     assert lines == {"valid_data": "From the folder: valid.jsonl", "test_data": "Optional"}
     assert panel.report is not None
     assert "test" not in panel.report.splits
+    rows = panel.report.splits["train"].examples
+    assert panel.summary.split_bar.toolTip().startswith(f"Training {rows}, Validation {rows}")
     store(panel).set("data", str(tmp_path / "folder" / "train.jsonl"))
     known(qtbot, panel)
     aside = "Optional: a share is set aside"

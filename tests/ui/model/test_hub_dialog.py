@@ -13,11 +13,12 @@ from PySide6.QtWidgets import QAbstractButton, QLineEdit, QListWidget, QTableVie
 from pytestqt.qtbot import QtBot
 
 from app.core.model.folder import locate_model
+from app.core.model.hub import HubModel
 from app.core.model.known_model import known_models, working_set_of
 from app.core.system import place
 from app.core.system.setting import Settings, load_settings, save_settings
 from app.ui.model.hub_dialog import HubDialog
-from app.ui.model.hub_table import HERE
+from app.ui.model.hub_table import HERE, HubTable
 from app.ui.widget import theme
 from tests.hub_server import TOKEN, HubServer, Repository, hub_server
 from tests.ui.child import child
@@ -219,6 +220,12 @@ def test_convert_names_the_folder_and_offers_the_result(
     with qtbot.waitSignal(dialog.model_chosen) as chosen:
         qtbot.mouseClick(page.use_button, Qt.MouseButton.LeftButton)
     assert locate_model(chosen.args[0]).parent == tmp_path
+
+
+def test_the_tip_of_a_model_says_that_its_licence_must_be_accepted_where_it_must() -> None:
+    tips = [HubTable(lambda _: "")._tip(HubModel("a/b", gated=gated)) for gated in (True, False)]
+    assert tips[0].startswith("a/b\nGated: accept its licence on the hub")
+    assert tips[1] == "a/b"
 
 
 def test_everything_has_a_name_and_a_tip(dialog: HubDialog) -> None:
