@@ -38,7 +38,6 @@ class FolderCard(Card):
     """One of the folders, of a setting. Typing says where new things go; *Move* takes the old ones along."""
 
     changed = Signal()
-    busy_changed = Signal(bool)
 
     def __init__(self, spec: FieldSpec, title: str, usual: str, note: str, parent: QWidget | None = None) -> None:
         super().__init__(title, note, parent)
@@ -132,7 +131,6 @@ class FolderCard(Card):
         self.stop_button.setVisible(busy)
         self.move_button.setEnabled(not busy)
         self.editor.setEnabled(not busy)
-        self.busy_changed.emit(busy)
 
     def _on_progressed(self, done: float, total: float) -> None:
         self.progress.show_progress(event.Progressed(phase=tr("Copying"), done=int(done), total=int(total)))

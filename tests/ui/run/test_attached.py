@@ -167,6 +167,15 @@ def test_where_nobody_does_the_window_that_shows_it_lets_it_go_on(
     assert not is_supervised(elsewhere.run)
 
 
+def test_who_has_let_go_hears_nothing_more(qtbot: QtBot, session: RunSession, elsewhere: Elsewhere) -> None:
+    attached(qtbot, session, elsewhere)
+    worker = session._worker
+    assert worker is not None
+    assert worker.is_running
+    session.let_go()
+    assert (worker.is_running, worker.process_id, session.worker_id) == (False, 0, 0)
+
+
 def test_a_supervisor_that_gives_up_ends_the_waiting(
     qtbot: QtBot, session: RunSession, elsewhere: Elsewhere
 ) -> None:

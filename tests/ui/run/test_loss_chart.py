@@ -156,6 +156,22 @@ def test_zooming_stays_until_everything_is_asked_for(qtbot: QtBot, chart: LossCh
     qtbot.waitUntil(lambda: chart.plotted().right() > 600)
 
 
+def test_the_height_follows_whatever_part_is_moved_to(chart: LossChart) -> None:
+    box = chart._plot.getViewBox()
+    box.setXRange(100, 200, padding=0)
+    box.sigRangeChangedManually.emit([True, False])
+    seen = []
+    for part in ((100, 200), (500, 600)):
+        box.setXRange(*part, padding=0)
+        seen.append(tuple(box.viewRange()[1]))
+    assert seen[0] != seen[1]
+    for (low, high), part in zip(seen, ((100, 200), (500, 600)), strict=True):
+        box.setXRange(*part, padding=0)
+        bounds = box.childrenBounds(orthoRange=(None, part))[1]
+        assert bounds is not None
+        assert low < bounds[0] <= bounds[1] < high
+
+
 def test_a_scroll_leaves_the_chart_following_and_a_zoom_stays(
     qtbot: QtBot, chart: LossChart, history: RunHistory
 ) -> None:

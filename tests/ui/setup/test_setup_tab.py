@@ -362,6 +362,17 @@ def test_the_numbers_are_those_of_the_model(known: SetupTab) -> None:
     assert f"{selection.trainable_parameters:,}" in find(known, "targets.help", QLabel).text()
 
 
+def test_the_line_for_patterns_takes_room_only_where_there_are_some(known: SetupTab) -> None:
+    chooser = known.targets.chooser
+    assert not chooser._patterns.isVisibleTo(chooser)
+    known.store.set("targets", "q_proj, v_proj")
+    known.check()
+    assert chooser._patterns.isVisibleTo(chooser)
+    known.store.set("targets", "attention")
+    known.check()
+    assert not chooser._patterns.isVisibleTo(chooser)
+
+
 def test_a_cell_that_is_left_out_is_left_out_of_the_figures(known: SetupTab) -> None:
     box = child(known, QCheckBox, "targets.group.attention")
     whole = box.text()
