@@ -30,11 +30,12 @@ SAME = re.compile(
 # Names, and what the pseudo-language has no catalogue for: Qt's own buttons.
 NAMES = re.compile(
     r"(?m)^\w+:|\b(?:Luthier|English|Deutsch|Google|Colab|friendly|Close|Cancel|Ctrl|Shift|Return|Esc|Delete"
-    r"|Warm-up|Min-p|Top-k|Top-p|mlx-lm-lora|mlx-lm|Test|bit|user@mac|data)\b"
+    r"|Alt|Left|Right|Del|Space|Warm-up|Min-p|Top-k|Top-p|mlx-lm-lora|mlx-lm|Test|bit|user@mac|data)\b"
 )
 # What these show is what a person or a file wrote, or a worker that this process only plays.
 OTHERS_WORDS = re.compile(
     r"(ElidedLabel|QLabel) in (data_panel|data_column_page|export.title|model_panel|run_name|run_page|run_sentence)"
+    r"|ElidedLabel in compare\.page\.prompt"
     r"|CheckEditor in reward\.|ColumnBox in |ElidedBox in (answer\.\d\.candidate|chat.candidate)"
 )
 WORD = re.compile(r"[^\W\d_]{3,}")

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QSizePolicy,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -261,9 +260,8 @@ class QueuePage(QWidget):
     def _bar(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
-        self._chosen = QLabel(self)
+        self._chosen = ElidedLabel("", self)
         self._chosen.setObjectName("queue.chosen")
-        self._chosen.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         theme.set_role(self._chosen, role="small")
         row.addWidget(self._chosen, 1)
         self._buttons: list[tuple[QPushButton | QToolButton, QAction]] = []

@@ -45,6 +45,7 @@ class StartBar(Foot):
         self.setObjectName("start_bar")
         self._sentence = ""
         self._running = self._checking = False
+        self._is_laid_out = False  # until then its width says nothing
         self._problems: Sequence[Problem] = ()
         self._build()
         theme.theme().changed.connect(self._dress)
@@ -116,6 +117,7 @@ class StartBar(Foot):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._is_laid_out = True
         self._arrange()
 
     def _arrange(self) -> None:
@@ -176,7 +178,8 @@ class StartBar(Foot):
             why_not or tr("Choose where: a machine by ssh, or a service with GPUs; what it costs is said first")
         )
         self.queue_button.setToolTip(why_not or tr("Train this setup as it is now, after the runs that wait"))
-        self._arrange()
+        if self._is_laid_out:
+            self._arrange()
 
 
 def _links(problems: Sequence[Problem], color: str) -> str:

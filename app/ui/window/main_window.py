@@ -36,6 +36,7 @@ from app.ui.message.room import MessageRoom
 from app.ui.method.choice import baseline
 from app.ui.platform.file_panel import ask_file, ask_folder, ask_new_file
 from app.ui.platform.notification import NOTICE_MS
+from app.ui.platform.page_stack import PageStack
 from app.ui.platform.scrolling import CalmTabBar
 from app.ui.platform.window_order import bring_to_front
 from app.ui.run.filled_chart import FilledChart
@@ -55,7 +56,6 @@ from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
 from app.ui.window.export_actions import ExportActions
 from app.ui.window.kept_view import KeptView
-from app.ui.window.page_stack import PageStack
 from app.ui.window.panel_fold import PanelFold, PanelSplitter
 from app.ui.window.queue_actions import QueueActions
 from app.ui.window.status_line import StatusLine

@@ -137,7 +137,8 @@ class EveryPage:
             self.found[name] = told
         if language() == PSEUDO and (told := untranslated(page)):
             self.untranslated[name] = told
-        alone = page.parent() is None and page is not self.window  # a form without the window that goes through it
+        # Tab goes through windows: not through a form without one, nor through a part of one alone.
+        alone = (page.parent() is None or not page.isWindow()) and page is not self.window
         if told := [*unnamed(page), *(untabbed(page) if self._tabs and not alone else ())]:
             self.unusable[name] = told
 
