@@ -26,7 +26,10 @@ from hypothesis import HealthCheck, Phase, settings
 from pytestqt.qtbot import QtBot
 
 from app.core import language
+from app.core.protocol.program import worker_environment
 from tests.fork_server import ForkServer, start_program
+
+EACH_TEST = {language.QUOTES_VARIABLE: "", "HF_HUB_OFFLINE": "1"}  # variables of the fixtures below
 
 settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 # That a mutation is caught is all that packaging/mutate.py asks; the smallest example takes minutes.
@@ -70,7 +73,8 @@ def application(qapp: object) -> object:
 @pytest.fixture(scope="session", autouse=True)
 def forks() -> Iterator[ForkServer]:
     """What the workers that this process starts are forked from: they need not import what it has imported."""
-    server = ForkServer()
+    # Not the first test's own: slow tests come first, and some compile or change other variables.
+    server = ForkServer(environment=worker_environment(dict(os.environ) | EACH_TEST))
     with pytest.MonkeyPatch.context() as patched:
         # While it is recorded what tests run, each process tells what it ran, from its start on.
         if sys.platform == "linux" and "LUTHIER_RECORD" not in os.environ:
@@ -88,7 +92,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def marks_of_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a test starts what a window starts with, its quotes end with the test."""
-    monkeypatch.setenv(language.QUOTES_VARIABLE, "")
+    monkeypatch.setenv(language.QUOTES_VARIABLE, EACH_TEST[language.QUOTES_VARIABLE])
     monkeypatch.setattr(language, "_around", language.MARKED)
 
 
@@ -98,5 +102,5 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     path = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("LUTHIER_HOME", str(path))
     monkeypatch.setenv("HF_HOME", str(path / "huggingface"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", EACH_TEST["HF_HUB_OFFLINE"])
     return path

@@ -42,14 +42,17 @@ MOST_BYTES = 1 << 17  # of a request
 
 
 class ForkServer:
-    """A test's end. Takes over what starts a worker in this process: the command line ``worker`` and a folder."""
+    """A test's end. Takes over what starts a worker in this process: the command line ``worker`` and a folder.
 
-    def __init__(self, worker: Sequence[str] = WORKER) -> None:
+    ``environment`` is that of the workers that are forked; where none is given, the first one's that is started.
+    """
+
+    def __init__(self, worker: Sequence[str] = WORKER, environment: Mapping[str, str] | None = None) -> None:
         self.count = 0  # of forks
         self._worker = list(worker)
         self._link: socket.socket | None = None
         self._server: subprocess.Popen[bytes] | None = None
-        self._environment: dict[str, str] = {}
+        self._environment = None if environment is None else _without_late(environment)
         self._asking = threading.Lock()
 
     def start_child(self, process: subprocess.Popen[bytes], *arguments: Any) -> None:
@@ -79,17 +82,21 @@ class ForkServer:
         is_usual = asked["start_new_session"] and asked["cwd"] is None and asked["preexec_fn"] is None
         if not is_usual or environment is None or any(asked[name] < 0 for name in STREAMS):
             return False
+        asked_for = _without_late(environment)
+        if self._environment is None:
+            self._environment = asked_for
+        if asked_for != self._environment:
+            return False
         if self._link is None:
-            self._begin(environment)
-        return _without_late(environment) == self._environment
+            self._begin(self._environment)
+        return True
 
     def _begin(self, environment: Mapping[str, str]) -> None:
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._environment = _without_late(environment)
         with theirs:
             self._server = subprocess.Popen(
                 [sys.executable, __file__, str(theirs.fileno())],
-                env=self._environment | {"HF_HOME": NO_HUB, "LUTHIER_HOME": NO_HOME},
+                env={**environment, "HF_HOME": NO_HUB, "LUTHIER_HOME": NO_HOME},
                 stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from app.core.protocol.client import WorkerClient
-from app.core.protocol.program import worker_environment
-from tests.fork_server import LATE, NO_HUB, ForkServer, start_program
+from app.core.protocol.program import worker_command, worker_environment
+from tests.fork_server import LATE, NO_HUB, WORKER, ForkServer, start_program
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
 
@@ -152,6 +152,15 @@ def test_a_server_that_is_gone_is_told(start: Start, server: ForkServer) -> None
     with pytest.raises((OSError, ValueError)):
         start("end")
     server.close()
+
+
+def test_workers_of_tests_are_forks(tmp_path: Path, forks: ForkServer) -> None:
+    assert worker_command(tmp_path) == [*WORKER, str(tmp_path)]
+    before = forks.count
+    with WorkerClient(tmp_path) as worker:  # which finds no job
+        list(worker.events())
+    assert worker.exit_code == 2
+    assert forks.count == before + 1
 
 
 @pytest.mark.usefixtures("programs")
