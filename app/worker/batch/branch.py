@@ -23,8 +23,8 @@ import numpy.typing as npt
 
 from app.core.language import tr
 from app.worker.array import Arrays, Ints, scalar
-from app.worker.batch.pack import PACKING_TOLERANCES
-from app.worker.model.rotation import is_plainly_causal, rotations, windows
+from app.worker.batch.pack import OTHER_CACHE_ERRORS, PACKING_TOLERANCES
+from app.worker.model.rotation import is_plainly_causal, rotations, unasked_windows
 
 SHARED, PADDING = 0, -1  # in `branches`; a sequence's own tokens have its number, from 1
 
@@ -138,10 +138,8 @@ def branch_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
     caches = branch_caches(model, arrays)
     try:
         found = logits(arrays["inputs"], cache=caches)
-        # The rows are shorter than any window: whether it counts is known by what was asked. Some models count the
-        # token itself among those of the window, some do not.
         asked = {size for one in caches or () for size in one.windows}
-        if missing := {size for size in windows(model) if not asked & {size, size + 1}}:
+        if missing := unasked_windows(model, asked):
             return tr("it masks its window of {tokens:,} tokens by itself", tokens=max(missing))
         for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
             for at, tokens in zip(row.at, group, strict=True):
@@ -150,7 +148,7 @@ def branch_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
                 difference = mx.abs(together - alone).max() / mx.abs(alone).max()
                 if not scalar(difference) <= PACKING_TOLERANCES.get(found.dtype, 1e-3):
                     return tr("in it, answers in one row would see each other, or their positions")
-    except (AttributeError, IndexError, TypeError, ValueError, NotImplementedError) as error:
+    except OTHER_CACHE_ERRORS as error:
         return tr("its code asks for another kind of cache ({error})", error=error)
     return ""
 

@@ -17,6 +17,8 @@ import numpy as np
 from app.core.language import tr
 from app.worker.array import scalar
 
+# What a model's code raises that asks its caches for something which ours do not have.
+OTHER_CACHE_ERRORS = (AttributeError, IndexError, TypeError, ValueError, NotImplementedError)
 PACKING_TOLERANCES = {mx.float32: 1e-3, mx.float16: 2e-2, mx.bfloat16: 5e-2}
 
 
@@ -65,6 +67,6 @@ def packing_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
         difference = mx.abs(packed.astype(mx.float32) - apart).max() / mx.abs(apart).max()
         if scalar(difference) <= PACKING_TOLERANCES.get(packed.dtype, 1e-3):
             return ""
-    except (AttributeError, IndexError, TypeError, ValueError, NotImplementedError) as error:
+    except OTHER_CACHE_ERRORS as error:
         return tr("its code asks for another kind of cache ({error})", error=error)
     return tr("in it, examples in one row would see each other, or their positions")

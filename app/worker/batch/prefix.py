@@ -21,9 +21,9 @@ from mlx.utils import tree_flatten
 
 from app.core.language import tr
 from app.worker.array import Arrays, scalar
-from app.worker.batch.pack import PACKING_TOLERANCES
+from app.worker.batch.pack import OTHER_CACHE_ERRORS, PACKING_TOLERANCES
 from app.worker.model.prefix_cache import PrefixCache
-from app.worker.model.rotation import is_plainly_causal, turns_by_length, windows
+from app.worker.model.rotation import is_plainly_causal, turns_by_length, unasked_windows
 
 # Of all gradients together, relative: what rounding may do. A gradient that is lost on the way is a large part.
 GRADIENT_TOLERANCES = {mx.float32: 1e-3, mx.float16: 5e-2, mx.bfloat16: 1e-1}
@@ -72,9 +72,7 @@ def prefix_refusal(model: nn.Module, states: States) -> str:
 
     try:
         wanted, found = apart(model), together(model)
-        # The rows are shorter than any window: whether it counts is known by what was asked. Some models count the
-        # token itself among those of the window, some do not.
-        if missing := {size for size in windows(model) if not asked & {size, size + 1}}:
+        if missing := unasked_windows(model, asked):
             return tr("it masks its window of {tokens:,} tokens by itself", tokens=max(missing))
         if not _distance([found], [wanted]) <= PACKING_TOLERANCES.get(wanted.dtype, 1e-3):
             return tr("in it, rows would not see the beginning that they share, or not at its place")
@@ -82,7 +80,7 @@ def prefix_refusal(model: nn.Module, states: States) -> str:
             wanted.dtype, 1e-3
         ):
             return tr("in it, a beginning that rows share would not learn from all of them")
-    except (AttributeError, IndexError, TypeError, ValueError, NotImplementedError) as error:
+    except OTHER_CACHE_ERRORS as error:
         return tr("its code asks for another kind of cache ({error})", error=error)
     return ""
 

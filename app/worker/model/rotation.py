@@ -43,5 +43,14 @@ def windows(model: nn.Module) -> set[int]:
     return {size for size in sizes if size is not None}
 
 
+def unasked_windows(model: nn.Module, asked: set[int]) -> set[int]:
+    """The windows that its code did not ask its caches to mask, though their masks were ``asked`` of these sizes.
+
+    Rows that are shorter than any window show nothing else. Some models count the token itself among those of the
+    window, some do not.
+    """
+    return {size for size in windows(model) if not asked & {size, size + 1}}
+
+
 def _caches(model: nn.Module) -> list[Any]:
     return list(model.make_cache()) if hasattr(model, "make_cache") else []
