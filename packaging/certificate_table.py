@@ -42,7 +42,7 @@ FAULTY = {
 }
 
 
-def quiet(_phase: str) -> Progress:
+def quiet(_phase: str, in_bytes: bool = False) -> Progress:  # noqa: ARG001
     """Tells nobody."""
     return lambda _done, _total: None
 

@@ -258,7 +258,7 @@ class _Progress:
             return
         if said.total:
             self._rate.add(said.done, said.total)
-            self._count(f"{said.phase}: {self._rate.sentence()}", 10 * said.done // said.total)
+            self._count(f"{said.phase}: {self._rate.sentence(said.in_bytes)}", 10 * said.done // said.total)
         elif said.phase != self._phase:
             self.end()
             output.say(f"{said.phase}…")

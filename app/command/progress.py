@@ -71,7 +71,8 @@ class TrainProgress(AbstractContextManager["TrainProgress"]):
                 pass
 
     def _show_phase(self, said: event.Progressed) -> None:
-        count = f" {said.done:,} of {said.total:,}" if said.total else ""
+        done, total = (bytes_text(n) if said.in_bytes else f"{n:,}" for n in (said.done, said.total))
+        count = f" {done} of {total}" if said.total else ""
         if self._live is not None:
             self._draw(f"{said.phase}{count}…")
         elif said.phase != self._phase:

@@ -54,7 +54,7 @@ def quiet(_done: int, _total: int) -> None:
 def rows(name: str, case: SmallDelta, place: Path) -> Iterator[Row]:
     """Exports a run in each way and measures it on what the run did not see."""
     tuned = TunedModel(case.base, case.run.path / "adapters" / "adapters.safetensors")
-    examples = run_examples(case.run.path, tuned.tokenizer, lambda _: quiet)
+    examples = run_examples(case.run.path, tuned.tokenizer, lambda *_, **__: quiet)
     assert examples is not None
     gain = HeldOutGain(examples.loss(tuned.use_base(), quiet), examples.loss(tuned.use_tuned(), quiet))
     print(f"{name}: loss {gain.base:.4f} to {gain.tuned:.4f}, at most {delta_share(tuned):.1%} of a matrix changed")

@@ -2,8 +2,9 @@
 
 import pytest
 
+from app.command import output
 from app.command.evaluate import strengths_of
-from app.command.progress import figure_parts, finished_line, neutral_line
+from app.command.progress import TrainProgress, figure_parts, finished_line, neutral_line
 from app.core.method.figure import FIGURES
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -31,3 +32,25 @@ def test_strengths_are_one_for_each_adapter_or_one_for_all() -> None:
 def test_a_short_line_tells_what_matters_most_and_in_one_order() -> None:
     figures = dict.fromkeys([*FIGURES][::-1], 0.25) | {"reward/short": 1.0}
     assert figure_parts(figures) == ["reward 0.25", "margin 0.25", "accuracy 0.25", "kl 0.25"]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (event.Progressed(phase="Tokenizing", done=1200, total=4000), "Tokenizing 1,200 of 4,000…"),
+        (
+            event.Progressed(phase="Packing", done=1_200_000, total=4_000_000, in_bytes=True),
+            "Packing 1.2\u00a0MB of 4\u00a0MB…",
+        ),
+        (event.Progressed(phase="Loading the model"), "Loading the model…"),
+    ],
+)
+def test_the_moving_line_counts_bytes_as_bytes(
+    said: event.Progressed, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(output, "is_live", lambda: True)
+    with TrainProgress() as view:
+        monkeypatch.setattr(view, "_draw", drawn.append)
+        view.show(said)
+    assert drawn == [shown]

@@ -51,12 +51,14 @@ class Hello(Event):
 
 
 class Progressed(SpokenPart, Event):
-    """A step of preparation: ``phase`` in words ("Loading the model"), ``done`` of ``total`` where counted."""
+    """A step of preparation: ``phase`` in words ("Loading the model"), ``done`` of ``total`` where counted, bytes
+    where ``in_bytes``."""
 
     type: Literal["progressed"] = "progressed"
     phase: str
     done: int = 0
     total: int = 0
+    in_bytes: bool = False
 
 
 class Warned(SpokenPart, Event):

@@ -1,4 +1,4 @@
-"""A transfer's rate: bytes per second over the last seconds, and from it the time that is left."""
+"""A transfer's rate: bytes or other things per second over the last seconds, and from it the time that is left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WINDOW_S = 8.0
 
 
 class TransferRate:
-    """Fed with the bytes that are there; what was there at the first call does not count as transferred."""
+    """Fed with what is there; what was there at the first call does not count as transferred."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -21,7 +21,7 @@ class TransferRate:
         self._total = 0
 
     def add(self, done: int, total: int) -> None:
-        """``done`` of ``total`` bytes are there now."""
+        """``done`` of ``total`` are there now."""
         now = self._clock()
         self._samples.append((now, done))
         self._total = total
@@ -29,7 +29,7 @@ class TransferRate:
             self._samples.popleft()
 
     @property
-    def bytes_per_second(self) -> float:
+    def per_second(self) -> float:
         """0 until two samples are there."""
         if len(self._samples) < 2:
             return 0.0
@@ -39,17 +39,17 @@ class TransferRate:
     @property
     def left_s(self) -> float | None:
         """Seconds to go at this rate; None while nobody can tell."""
-        rate = self.bytes_per_second
+        rate = self.per_second
         return (self._total - self._samples[-1][1]) / rate if rate > 0 else None
 
-    def sentence(self) -> str:
-        """1.2 GB of 4.3 GB · 34 MB/s · 1 min 31 s left."""
+    def sentence(self, in_bytes: bool) -> str:
+        """1.2 GB of 4.3 GB · 34 MB/s · 1 min 31 s left; of other things: 12 of 40 · 8 s left."""
         if not self._samples:
             return ""
-        parts = [
-            tr("{samples} of {total}", samples=bytes_text(self._samples[-1][1]), total=bytes_text(self._total))
-        ]
+        done, total = (bytes_text(n) if in_bytes else f"{n:,}" for n in (self._samples[-1][1], self._total))
+        parts = [tr("{samples} of {total}", samples=done, total=total)]
         left = self.left_s
         if left is not None:
-            parts += [f"{bytes_text(self.bytes_per_second)}/s", tr("{left} left", left=duration_text(left))]
+            parts += [f"{bytes_text(self.per_second)}/s"] if in_bytes else []
+            parts.append(tr("{left} left", left=duration_text(left)))
         return " · ".join(parts)

@@ -1,4 +1,4 @@
-"""The progress of a job in bytes: a bar, and what is done, how fast, and how long it will take, in words."""
+"""The progress of a job: a bar, and in words what is done, how fast where that is bytes, and how long it takes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROGRESS_STEPS = 1000
 
 
 class JobProgress(QWidget):
-    """Shows `Progressed` events; without a total the bar only moves."""
+    """Shows `Progressed` events; where nothing is counted, or a single thing, the bar only moves."""
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,25 +31,28 @@ class JobProgress(QWidget):
         self.text.setWordWrap(True)
         layout.addWidget(self.bar)
         layout.addWidget(self.text)
-        self._rate = TransferRate()
+        self._rate, self._phase = TransferRate(), ""
         self.say("")
 
     def begin(self, text: str) -> None:
         """A new job starts."""
-        self._rate = TransferRate()
+        self._rate, self._phase = TransferRate(), ""
         show_unmeasured(self.bar)
         self.bar.show()
         self._write(text, "muted")
 
     def show_progress(self, said: event.Progressed) -> None:
         """Shows one step."""
-        if not said.total:
+        if said.total < 2:
+            show_unmeasured(self.bar)
             self._write(f"{said.phase} …", "muted")
             return
+        if said.phase != self._phase:
+            self._rate, self._phase = TransferRate(), said.phase
         self._rate.add(said.done, said.total)
         self.bar.setRange(0, PROGRESS_STEPS)
         self.bar.setValue(said.done * PROGRESS_STEPS // said.total)
-        self._write(f"{said.phase} · {self._rate.sentence()}", "muted")
+        self._write(f"{said.phase} · {self._rate.sentence(said.in_bytes)}", "muted")
 
     def end(self, outcome: WorkerOutcome) -> None:
         """Shows how it ended; a stop keeps the bar where it was."""

@@ -133,7 +133,8 @@ class FolderCard(Card):
         self.editor.setEnabled(not busy)
 
     def _on_progressed(self, done: float, total: float) -> None:
-        self.progress.show_progress(event.Progressed(phase=tr("Copying"), done=int(done), total=int(total)))
+        said = event.Progressed(phase=tr("Copying"), done=int(done), total=int(total), in_bytes=True)
+        self.progress.show_progress(said)
 
     def _on_ended(self, moved: bool, said: str) -> None:
         self._show_busy(False)

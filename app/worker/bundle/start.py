@@ -15,10 +15,10 @@ from app.worker.export.naming import NAMINGS
 from app.worker.export.peft import PeftWriter
 from app.worker.export.task import plan_of
 from app.worker.export.tuned_model import TunedModel
-from app.worker.export.writer import Phases
 from app.worker.model.build import build_model
 from app.worker.model.loading import make_trainable
 from app.worker.model.peft import PEFT_PREFIX
+from app.worker.process.progress import Phases
 
 
 def write_given_start(config: TrainConfig, folder: Path, progress: Phases) -> None:

@@ -108,7 +108,7 @@ def _place(out: Path, suffix: str) -> Iterator[Path]:
 
 def _packed(channel: Channel, folder: Path, out: Path, suffix: str) -> int:
     file = folder.parent / f"packed{suffix}"
-    pack(folder, file, archive_stem(out), suffix, Reporter(channel).phase(tr("Packing")))
+    pack(folder, file, archive_stem(out), suffix, Reporter(channel).phase(tr("Packing"), in_bytes=True))
     size = file.stat().st_size
     file.rename(out)
     return size
@@ -127,7 +127,7 @@ def _written(
     for warning in _warnings(config, model):
         channel.emit(event.Warned(message=warning.message, hint=warning.hint))
     if model.folder:
-        bring_model(base, folder / model.folder, reporter.phase(tr("Copying the model")))
+        bring_model(base, folder / model.folder, reporter.phase(tr("Copying the model"), in_bytes=True))
     rows = write_rows(folder, config, found.rows, reporter.phase(tr("Writing the tokens")))
     has_start = bool(config.resume_adapter_file) or job.same_start
     if config.resume_adapter_file:

@@ -15,8 +15,8 @@ from app.core.problem import Problem
 from app.worker.array import Arrays
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
-from app.worker.export.writer import Phases
 from app.worker.model.adapter_switch import ADAPTER_LEAVES
+from app.worker.process.progress import Phases
 
 # Keys of a run's config that tell where things lay on the machine that trained, and mean nothing elsewhere.
 LOCAL_KEYS = ("adapter_path", "resume_adapter_file", "data", "valid_data", "test_data", "reward_functions_file")

@@ -24,9 +24,9 @@ from app.worker.certificate.torch_engine import TorchEngine, has_peft, has_trans
 from app.worker.export.gguf import write_gguf_base
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
-from app.worker.export.writer import Phases
 from app.worker.gguf.adapter_reader import put_gguf_adapter
 from app.worker.model.loading import load_model
+from app.worker.process.progress import Phases
 from app.worker.token.tokenizer import known_ids, load_tokenizer
 
 READING, REOPENING = tr("Reading prompts with the run's model"), tr("Opening the export again")

@@ -22,10 +22,9 @@ from app.worker.export.fusing import fuse, parameters
 from app.worker.export.model_folder import bring_files, plain_config, write_config, write_weights
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
-from app.worker.export.writer import Phases
 from app.worker.packing.few_bits import RATE, ROUNDS, FewBits
 from app.worker.packing.gain import HeldOutGain, RunExamples, run_examples
-from app.worker.process.progress import Progress
+from app.worker.process.progress import Phases, Progress
 
 FUSING, WRITING_WEIGHTS = tr("Fusing"), tr("Writing the weights")
 MEASURING, CHOOSING, TUNING = tr("Measuring what was learned"), tr("Choosing bits"), tr("Tuning scales")
@@ -61,7 +60,7 @@ class FusedWriter:
         tensors = list(parameters(model).items())
         tuned.release()
         del model
-        write_weights(folder, tensors, progress(WRITING_WEIGHTS))
+        write_weights(folder, tensors, progress(WRITING_WEIGHTS, in_bytes=True))
         write_config(folder, config)
         bring_files(plan.base, folder)
 

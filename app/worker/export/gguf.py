@@ -19,12 +19,13 @@ from app.core.problem import Problem, UnusableError
 from app.worker.export.llama_cpp import CONVERTER, QUANTIZER, convert_with, llama_cpp_tool, quantize_with
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
-from app.worker.export.writer import Phases, writer_of
+from app.worker.export.writer import writer_of
 from app.worker.gguf.architecture import ARCHITECTURES
 from app.worker.gguf.file import GgufPlan, plan_gguf, write_gguf
 from app.worker.gguf.tensor_type import TensorType
 from app.worker.gguf.vocabulary import PROBES
 from app.worker.model.loading import load_model
+from app.worker.process.progress import Phases
 from app.worker.token.tokenizer import load_tokenizer
 
 WRITING_GGUF, CONVERTING, PACKING = (
@@ -81,7 +82,7 @@ def write_gguf_file(plan: ExportPlan, tuned: TunedModel, folder: Path, progress:
         made = _planned(plan, tuned.use_tuned(), tuned.tokenizer)
         for note in made.notes:
             print(note, file=sys.stderr)
-        write_gguf(made, first, progress(WRITING_GGUF))
+        write_gguf(made, first, progress(WRITING_GGUF, in_bytes=True))
     if packed_by_tool:
         quantizer = llama_cpp_tool(QUANTIZER, tools)
         assert quantizer is not None, "problems() has found it"

@@ -8,9 +8,9 @@ from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
-from app.worker.export.writer import Phases
 from app.worker.gguf.adapter import write_gguf_adapter
 from app.worker.gguf.architecture import architecture_of
+from app.worker.process.progress import Phases
 
 _HINT = tr("Export the whole model as gguf instead.")
 

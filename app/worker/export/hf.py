@@ -14,8 +14,7 @@ from app.worker.export.model_folder import bring_files, plain_config, write_conf
 from app.worker.export.naming import NAMINGS, unknown_naming
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
-from app.worker.export.writer import Phases
-from app.worker.process.progress import Progress
+from app.worker.process.progress import Phases, Progress
 
 _DTYPES = {mx.bfloat16: "bfloat16", mx.float16: "float16", mx.float32: "float32"}
 
@@ -31,7 +30,7 @@ class HfWriter:
         """Weights, config and the base's tokenizer files."""
         tensors = hf_tensors(plan.model_type, tuned, progress(FUSING))
         dtype = next(_DTYPES.get(array.dtype, "") for _, array in tensors)
-        write_weights(folder, tensors, progress(WRITING_WEIGHTS), "pt")
+        write_weights(folder, tensors, progress(WRITING_WEIGHTS, in_bytes=True), "pt")
         write_config(folder, hf_config(plan, dtype))
         bring_files(plan.base, folder)
 

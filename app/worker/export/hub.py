@@ -19,11 +19,12 @@ from app.core.quantity import bytes_text
 from app.core.run.summary import folder_bytes
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
-from app.worker.export.writer import Phases, writer_of
+from app.worker.export.writer import writer_of
 from app.worker.hub.error import refuse_offline, told
 from app.worker.hub.keychain import use_kept_token
 from app.worker.process.channel import Channel
 from app.worker.process.control import Control
+from app.worker.process.progress import Phases
 
 ASKED_EVERY_S = 0.2
 

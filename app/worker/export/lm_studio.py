@@ -10,7 +10,7 @@ from app.core.problem import Problem
 from app.worker.export.gguf import GgufWriter, write_gguf_file
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
-from app.worker.export.writer import Phases
+from app.worker.process.progress import Phases
 
 
 class LmStudioWriter:

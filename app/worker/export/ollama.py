@@ -18,7 +18,7 @@ from app.worker.export.go_template import Talk, UntranslatableError, go_template
 from app.worker.export.llama_cpp import run_program
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
-from app.worker.export.writer import Phases
+from app.worker.process.progress import Phases
 
 MODELFILE, CREATING = "Modelfile", tr("Making it in Ollama")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)?(:[A-Za-z0-9._-]+)?$")

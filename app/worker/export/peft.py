@@ -30,8 +30,8 @@ from app.worker.export.adapter import scale_problems
 from app.worker.export.naming import NAMINGS, Naming, unknown_naming
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
-from app.worker.export.writer import Phases
 from app.worker.model.peft import PEFT_PREFIX
+from app.worker.process.progress import Phases
 
 IN_LAYER = re.compile(r"^(?P<before>.*?\.)?(?P<pattern>layers|h)\.(?P<number>\d+)\.(?P<inside>.+)$")
 # Architectures whose experts and routers are parameters, not modules, in transformers 5, and in which order.

@@ -24,16 +24,13 @@ there?) is asked in ``problems``, not found out half-way.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, cast
 
 from app.core.problem import Problem
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
-from app.worker.process.progress import Progress
-
-Phases = Callable[[str], Progress]
+from app.worker.process.progress import Phases
 
 
 class ExportWriter(Protocol):

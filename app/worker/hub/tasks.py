@@ -249,7 +249,7 @@ def _download(plan: DownloadPlan, channel: Channel) -> Path:
         raise TaskError(
             tr("{files} did not arrive ({missing}).", files=plural(len(missing), "file"), missing=missing[0]), GO_ON
         )
-    channel.emit(event.Progressed(phase=DOWNLOADING, done=plan.total, total=plan.total))
+    channel.emit(event.Progressed(phase=DOWNLOADING, done=plan.total, total=plan.total, in_bytes=True))
     return plan.place(MODEL_CONFIG).parent
 
 

@@ -90,7 +90,9 @@ class Transfer:
             thread.join(TOLD_EVERY_S)
             if self.done != told:
                 told = self.done
-                channel.emit(event.Progressed(phase=phase, done=min(told, self.total), total=self.total))
+                channel.emit(
+                    event.Progressed(phase=phase, done=min(told, self.total), total=self.total, in_bytes=True)
+                )
             if _stop_asked(channel):
                 self.stopped.set()
                 thread.join(LAST_WORDS_S)

@@ -138,7 +138,9 @@ def _watch(channel: Channel, folder: Path, expected: int, over: threading.Event,
         written = _size(folder)
         if written != told:
             told = written
-            channel.emit(event.Progressed(phase=WRITING_PHASE, done=min(told, expected), total=expected))
+            channel.emit(
+                event.Progressed(phase=WRITING_PHASE, done=min(told, expected), total=expected, in_bytes=True)
+            )
 
 
 def _size(folder: Path) -> int:

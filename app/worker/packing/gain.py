@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,10 @@ from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import load_config
 from app.core.system.leftover import temporary_prefix
 from app.worker.objective.example_loss import example_losses
-from app.worker.process.progress import Progress
+from app.worker.process.progress import Phases, Progress
 from app.worker.token.token_set import TokenSet
 from app.worker.token.tokenize import tokenize_rows
 
-_Phases = Callable[[str], Progress]
 READING_DATA, TOKENIZING_DATA = tr("Reading the run's data"), tr("Tokenizing")
 
 
@@ -52,7 +50,7 @@ class RunExamples:
         return float(sums.sum() / counts.sum())
 
 
-def run_examples(run: Path | None, tokenizer: Any, progress: _Phases) -> RunExamples | None:
+def run_examples(run: Path | None, tokenizer: Any, progress: Phases) -> RunExamples | None:
     """The examples of the run in a folder; None if there is none, or its data are of another kind or gone."""
     if run is None:
         return None

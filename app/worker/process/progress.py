@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from app.core.data.prepare import CancelledError
 from app.core.protocol import event
@@ -14,6 +15,14 @@ from app.worker.process.control import ENDING
 Progress = Callable[[int, int], None]
 
 
+class Phases(Protocol):
+    """Gives the progress callback (done, total) of a phase by its name; `Reporter.phase` is one."""
+
+    def __call__(self, name: str, /, in_bytes: bool = False) -> Progress:
+        """``in_bytes``: what the callback counts."""
+        ...
+
+
 class Reporter:
     """Progress of a task as events, at most every half percent; a stop command ends the task."""
 
@@ -22,14 +31,14 @@ class Reporter:
         self._told = ("", -1)
         self.pending: list[Command] = []  # those that came meanwhile and are not for the preparation
 
-    def phase(self, name: str) -> Progress:
-        """The progress callback of one phase."""
+    def phase(self, name: str, in_bytes: bool = False) -> Progress:
+        """The progress callback of one phase, which counts bytes or other things."""
 
         def report(done: int, total: int) -> None:
             step = 200 * done // max(total, 1)
             if self._told != (name, step):
                 self._told = (name, step)
-                self._channel.emit(event.Progressed(phase=name, done=done, total=total))
+                self._channel.emit(event.Progressed(phase=name, done=done, total=total, in_bytes=in_bytes))
             if self.stopped():
                 raise CancelledError
 

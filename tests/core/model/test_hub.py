@@ -103,12 +103,22 @@ def test_the_rate_is_of_the_last_seconds_and_leaves_out_what_was_there() -> None
     rate = TransferRate(lambda: now)
     rate.add(1_000_000_000, 2_000_000_000)  # resumed: half was there
     assert rate.left_s is None
-    assert rate.sentence() == "1\u00a0GB of 2\u00a0GB"
+    assert rate.sentence(in_bytes=True) == "1\u00a0GB of 2\u00a0GB"
     for _ in range(20):
         now += 1.0
         rate.add(1_000_000_000 + int(now) * 10_000_000, 2_000_000_000)
-    assert rate.bytes_per_second == pytest.approx(10e6)
-    assert rate.sentence() == "1.2\u00a0GB of 2\u00a0GB · 10\u00a0MB/s · 1\u00a0min 20\u00a0s left"
+    assert rate.per_second == pytest.approx(10e6)
+    assert rate.sentence(in_bytes=True) == "1.2\u00a0GB of 2\u00a0GB · 10\u00a0MB/s · 1\u00a0min 20\u00a0s left"
+
+
+def test_what_is_no_bytes_is_counted() -> None:
+    now = 0.0
+    rate = TransferRate(lambda: now)
+    rate.add(0, 1_200)
+    assert rate.sentence(in_bytes=False) == "0 of 1,200"
+    now = 4.0
+    rate.add(300, 1_200)
+    assert rate.sentence(in_bytes=False) == "300 of 1,200 · 12\u00a0s left"
 
 
 def test_bits_a_weight() -> None:

@@ -33,7 +33,7 @@ class Exported:
     evidence: Evidence
 
 
-def quiet(_phase: str) -> Progress:
+def quiet(_phase: str, in_bytes: bool = False) -> Progress:  # noqa: ARG001
     return lambda _done, _total: None
 
 

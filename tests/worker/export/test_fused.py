@@ -12,7 +12,9 @@ from mlx_lm import load
 
 from app.core.model.conversion import QUANTIZATIONS
 from app.core.problem import UnusableError
+from app.core.protocol import event
 from app.worker.export import model_folder
+from app.worker.export.fused import FUSING, WRITING_WEIGHTS
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.export.exporting import exported, run_export
 from tests.worker.export.hf_model import write_adapter
@@ -42,6 +44,15 @@ def test_a_fused_model_answers_as_base_and_adapter(tmp_path: Path, kind: str, qu
     assert "quantization" not in json.loads((out / "config.json").read_text())
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         assert (out / name).read_bytes() == (base / name).read_bytes()
+
+
+def test_progress_counts_bytes_where_weights_are_written_and_other_things_elsewhere(tmp_path: Path) -> None:
+    adapter = make_adapter(make_model(tmp_path / "base"), tmp_path / "adapter", "lora")
+    out, events = run_export(tmp_path, adapter, "fused", prompts=3)
+    last = {said.phase: said for said in events if isinstance(said, event.Progressed) and said.total}
+    assert [name for name, said in last.items() if said.in_bytes] == [WRITING_WEIGHTS]
+    assert last[WRITING_WEIGHTS].done == sum(one.nbytes for one in saved_arrays(out / "model.safetensors").values())
+    assert last[FUSING].done == last[FUSING].total == 7 * 2  # matrices of each layer
 
 
 @pytest.mark.parametrize("kind", ["lora", "dora"])

@@ -37,7 +37,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> SmallDelta:
 def test_few_bits_keep_what_plain_ones_lose(small: SmallDelta, tmp_path: Path) -> None:
     tuned = TunedModel(small.base, small.run.path / "adapters" / "adapters.safetensors")
     assert delta_share(tuned) < 0.05
-    examples = run_examples(small.run.path, tuned.tokenizer, lambda _phase: quiet)
+    examples = run_examples(small.run.path, tuned.tokenizer, lambda *_, **__: quiet)
     assert examples is not None
     gain = HeldOutGain(examples.loss(tuned.use_base(), quiet), examples.loss(tuned.use_tuned(), quiet))
 
