@@ -32,7 +32,12 @@ RUN_DOOR = "commands.jsonl"  # while a worker trains the run: what it is told, b
 RUN_SUPERVISOR = ".supervisor"  # held by whoever lets the run go on where macOS ends its worker
 RUN_REMOTE = "remote.json"  # of a run that trains on another machine: where, and what finds it again
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
-OPEN_STATES = ("new", "running", "paused")  # in the file; what is true now depends on whether a worker lives
+OPEN_STATES = (
+    "new",
+    "preparing",
+    "running",
+    "paused",
+)  # in the file; what is true now depends on whether a worker lives
 PARKED = "parked"  # paused without a worker, as the file tells it
 
 
@@ -165,9 +170,10 @@ def prepare_run(config: TrainConfig, path: Path) -> RunDir:
 
 
 def recorded_state(found: Event, before: str = "new") -> str:
-    """The state after an event, as the file tells it: ``new, running, paused, parked, finished, stopped, failed``.
+    """The state after an event, as the file tells it: ``new, preparing, running, paused, parked, finished, stopped,
+    failed``.
 
-    A run that is parked is paused and has left the memory. That a worker says ``running`` last does not mean that
+    A run that is parked is paused and has left the memory. That a worker was ``running`` last does not mean that
     it still lives: `present_state` looks.
     """
     if isinstance(found, event.Finished):
@@ -176,7 +182,9 @@ def recorded_state(found: Event, before: str = "new") -> str:
         return "failed"
     if isinstance(found, event.Paused):
         return "paused"
-    return "running" if isinstance(found, (event.Hello, event.Resumed)) else before
+    if isinstance(found, event.Hello):
+        return "preparing"  # the model, the data
+    return "running" if isinstance(found, (event.Started, event.Resumed)) else before
 
 
 def present_state(run: RunDir, recorded: str) -> str:
@@ -187,14 +195,14 @@ def present_state(run: RunDir, recorded: str) -> str:
     if recorded not in OPEN_STATES:
         return recorded
     if run.is_running():
-        return "paused" if recorded == "paused" else "running"
+        return "preparing" if recorded == "new" else recorded
     if run.is_elsewhere():
         return "elsewhere"
     return "new" if recorded == "new" else "crashed"
 
 
 def run_state(run: RunDir, events: list[Event]) -> str:
-    """``new, running, paused, finished, stopped, failed``, ``crashed`` (ended without saying so) or
+    """``new, preparing, running, paused, finished, stopped, failed``, ``crashed`` (ended without saying so) or
     ``elsewhere``."""
     state = "new"
     for found in events:

@@ -45,6 +45,7 @@ SUFFIXES = (".html", ".md")
 SHOWN_ROWS = 40  # validations and checkpoints of a long run: the last ones
 STATE_WORDS = {
     "new": tr("Not started"),
+    "preparing": tr("Preparing"),
     "running": tr("Training"),
     "paused": tr("Paused"),
     "finished": tr("Finished"),

@@ -24,7 +24,7 @@ from app.core.system.yaml_text import bounded_yaml
 
 CURVE_POINTS = 40
 LATEST = 253_402_128_000  # seconds since 1970: the last days of the year 9999
-STATES = ("running", "paused", "elsewhere", "finished", "stopped", "failed", "crashed", "new")
+STATES = ("preparing", "running", "paused", "elsewhere", "finished", "stopped", "failed", "crashed", "new")
 HIDDEN = ("run", "recorded", "curve")  # not for scripts
 
 
@@ -80,7 +80,7 @@ class RunSummary:
     @property
     def is_live(self) -> bool:
         """True while it is trained, here or elsewhere."""
-        return self.state in ("running", "paused", "elsewhere") and self.recorded != PARKED
+        return self.state in ("preparing", "running", "paused", "elsewhere") and self.recorded != PARKED
 
     @property
     def can_resume(self) -> bool:

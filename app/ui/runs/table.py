@@ -38,8 +38,8 @@ def state_color(state: str) -> str:
     """The colour of a state in the present scheme."""
     c = theme.colors()
     return {
-        "running": c.accent, "paused": c.warning, "finished": c.good, "failed": c.error, "crashed": c.error,
-        "elsewhere": c.accent,
+        "preparing": c.accent, "running": c.accent, "elsewhere": c.accent, "paused": c.warning, "finished": c.good,
+        "failed": c.error, "crashed": c.error,
     }.get(state, c.faint)  # fmt: skip
 
 

@@ -121,7 +121,7 @@ def _attend(channel: Channel, place: Place, run: RemoteRun) -> dict[str, Any] | 
     except StoppedError:
         channel.emit(event.Finished(reason="stopped"))
         return None
-    if run.state in ("new", "running"):
+    if run.state in ("new", "preparing", "running"):
         tail = RunDir(run.path).log_tail()
         last = next((line for line in reversed(tail.splitlines()) if line.strip()), tr("it printed nothing"))
         raise TaskError(

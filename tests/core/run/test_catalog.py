@@ -258,7 +258,7 @@ def test_a_file_that_was_replaced_is_read_from_its_start(tmp_path: Path) -> None
     assert reader.recorded == "running", "half a line is no event yet"
     write(run, started(), report(10, 2.0))
     reader.read()
-    assert (reader.history.iteration, reader.recorded) == (10, "new")
+    assert (reader.history.iteration, reader.recorded) == (10, "running")
 
 
 # -- notes -------------------------------------------------------------------------------------------------------

@@ -354,12 +354,14 @@ def test_differences_are_listed_and_nothing_else(qtbot: QtBot, tab: RunsTab, run
 def test_a_curve_that_grows_is_followed(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
     select(qtbot, tab, runs[0], runs[1])
     with runs[1].lock(), runs[1].events.open("a") as file:
-        file.write(event.Hello(task="train").to_line() + "\n")
-        file.flush()
-        tab.refresh()
-        settled(qtbot, tab)
-        assert "Training" in [tab.table.filter.index(row, 0).data() for row in range(3)]
-        assert not tab.bar.delete.isEnabled()
+        started = event.Started(iterations=20, iterations_per_epoch=10, train_examples=10, valid_examples=0)
+        for said, shown in ((event.Hello(task="train"), "Preparing"), (started, "Training")):
+            file.write(said.to_line() + "\n")
+            file.flush()
+            tab.refresh()
+            settled(qtbot, tab)
+            assert shown in [tab.table.filter.index(row, 0).data() for row in range(3)]
+            assert not tab.bar.delete.isEnabled()
 
 
 # -- acts --------------------------------------------------------------------------
