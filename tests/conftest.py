@@ -27,7 +27,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core import language
 from app.core.protocol.program import worker_environment
-from tests.fork_server import ForkServer, start_program
+from tests.fork_server import LATE, ForkServer, start_program
 
 EACH_TEST = {language.QUOTES_VARIABLE: "", "HF_HUB_OFFLINE": "1"}  # variables of the fixtures below
 
@@ -87,6 +87,16 @@ def forks() -> Iterator[ForkServer]:
 def programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each worker of the test is a program, as people have them."""
     monkeypatch.setattr(subprocess.Popen, "_execute_child", start_program)
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """A test leaves the variables as it found them. Else workers of later ones, with other variables than those that
+    wait, would start as programs."""
+    before = dict(os.environ)
+    yield
+    changed = {name for name in before | os.environ if before.get(name) != os.environ.get(name)} - LATE
+    assert not changed, "a test changed variables for good"
 
 
 @pytest.fixture(autouse=True)

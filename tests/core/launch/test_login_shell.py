@@ -57,7 +57,8 @@ def test_what_is_set_stays_and_the_shells_path_comes_first(tmp_path: Path, monke
     monkeypatch.setenv("SHELL", environment["SHELL"])
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setenv("HF_HOME", "/mine")
-    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_TOKEN", "")  # so that it is as before when the test is over
+    monkeypatch.delenv("HF_TOKEN")
     adopt_shell_variables()
     assert os.environ["HF_HOME"] == "/mine"
     assert os.environ["HF_TOKEN"] == "hf_x"
