@@ -91,8 +91,8 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
-    """A test leaves the variables as it found them. Else workers of later ones, with other variables than those that
-    wait, would start as programs."""
+    """A test leaves the variables as it found them: workers of later ones, with others than those that wait, would
+    start as programs."""
     before = dict(os.environ)
     yield
     changed = {name for name in before | os.environ if before.get(name) != os.environ.get(name)} - LATE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,18 +145,29 @@ class ConfigStore(QObject):
 
     def follow(self, values: dict[str, Any]) -> None:
         """Tells what was worked out; it is taken where nobody has set anything, and is no change to take back."""
+        others = [path for path, value in values.items() if self._followed.get(path) != value]
         self._followed |= values
-        different = {
-            path: value
-            for path, value in values.items()
-            if path in self._following and self._config.value(path) != value
-        }
-        if not different:
-            return
-        self._config = self._config.with_values(different)
-        for path in different:
+        found = {path: value for path, value in values.items() if path in self._following}
+        # A field also shows whether its value is the one that it goes back to.
+        self._take_in(
+            found, [path for path in others if path not in found or self._config.value(path) == values[path]]
+        )
+
+    def derive(self, path: str, value: Any) -> None:
+        """Takes what another field's value comes to: a part of the change that it follows, and no step of its own.
+
+        What the field cannot hold is not taken.
+        """
+        with suppress(ValidationError):
+            self._take_in({path: value})
+
+    def _take_in(self, values: dict[str, Any], besides: Iterable[str] = ()) -> None:
+        different = {path: value for path, value in values.items() if self._config.value(path) != value}
+        if different:
+            self._config = self._config.with_values(different)
+            self._timer.start()
+        for path in (*different, *besides):
             self.changed.emit(path)
-        self._timer.start()
 
     def follow_again(self, path: str) -> None:
         """Lets a field that was put back to its default follow again, if it is one that does."""

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from PySide6.QtCore import QObject
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QMenuBar
+from PySide6.QtCore import QEvent, QObject
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QMenuBar, QWidget
+from shiboken6 import isValid
 
 from app.core.language import tr
-from app.ui.menu.editing import EDITS, EditActs, possible_edits
+from app.ui.menu.editing import EDITS, EditActs, own_edits, possible_edits
 from app.ui.menu.entry import add_entry
 
 # macOS finds cut, copy, paste and select all by these very words, and has them work in its own panels too.
@@ -57,12 +58,31 @@ class EditMenu(QObject):
             action = add_entry(menu, f"edit.{name}", text, keys, role)
             action.triggered.connect(partial(self._act, name))
             self._actions[name] = action
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self._watch)
         menu.aboutToShow.connect(self._show_possible)
         menu.aboutToHide.connect(self._allow_all)
 
     def set_form(self, find: Callable[[], FormSteps | None]) -> None:
         """``find`` gives the form that is shown, if one is."""
         self._find_form = find
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Fields claim the keys of undo and redo, also where they have no step of their own: then these are the
+        form's, as in the menu."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            for name, key in (("undo", QKeySequence.StandardKey.Undo), ("redo", QKeySequence.StandardKey.Redo)):
+                if isinstance(watched, QWidget) and event.matches(key) and name not in own_edits(watched):
+                    event.ignore()
+                    return True
+        return super().eventFilter(watched, event)
+
+    def _watch(self, before: QWidget | None, now: QWidget | None) -> None:
+        if before is not None and isValid(before):
+            before.removeEventFilter(self)
+        if now is not None and now.window() is self._window:
+            now.installEventFilter(self)
 
     def _possible(self) -> EditActs:
         at = QApplication.focusWidget()

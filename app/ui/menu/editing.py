@@ -24,20 +24,22 @@ def possible_edits(focused: QWidget | None) -> EditActs:
     """What of `EDITS` can be done now, and how. Steps are those of the field, else of the page that it is on."""
     if focused is None:
         return {}
-    field = _written_in(focused)
-    if isinstance(field, QLineEdit):
-        found = _of_line(field)
-    elif isinstance(field, (QTextEdit, QPlainTextEdit)):
-        found = _of_text(field)
-    elif isinstance(field, QLabel):
-        found = _of_label(field)
-    elif isinstance(field, QAbstractItemView):
-        found = _of_table(field)
-    else:
-        found = _of_own_kind(field)
+    found = own_edits(focused)
     for page in _parents(focused):
         found = _steps_of(page) | found
     return found
+
+
+def own_edits(focused: QWidget) -> EditActs:
+    """What of `EDITS` the field itself can do now."""
+    field = _written_in(focused)
+    if isinstance(field, QLineEdit):
+        return _of_line(field)
+    if isinstance(field, (QTextEdit, QPlainTextEdit)):
+        return _of_text(field)
+    if isinstance(field, QLabel):
+        return _of_label(field)
+    return _of_table(field) if isinstance(field, QAbstractItemView) else _of_own_kind(field)
 
 
 def _written_in(widget: QWidget) -> QWidget:

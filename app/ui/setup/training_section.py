@@ -143,7 +143,7 @@ class TrainingSection(Card):
     def _update(self) -> None:
         config = self._store.config
         if config.epochs is not None and self._examples:
-            self._store.set("iters", plan.iterations(config, self._examples))
+            self._store.derive("iters", plan.iterations(config, self._examples))
         fields = self.made_fields
         fields["early_stopping.patience"].setEnabled(config.early_stopping.enabled)
         fields["mask_turns"].setEnabled(config.mask_prompt)

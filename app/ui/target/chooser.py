@@ -42,6 +42,7 @@ class TargetChooser(QWidget):
         self._custom = store.config.targets not in PRESETS
         self._told = False
         self._from = ""  # the preset that a choice of one's own began with
+        self._origins: dict[str, str] = {}  # the same for each such choice that was shown
         self._memory = ""  # what a run takes with the present choice
         self.memory_of: Callable[[Selection], int] | None = None  # bytes that a run takes with another choice
         self._boxes: dict[Group, QCheckBox] = {}
@@ -115,6 +116,8 @@ class TargetChooser(QWidget):
         self._custom = self._custom or text not in PRESETS
         if not self._custom:
             self._from = PRESETS[text].label.partition(" (")[0]
+        else:
+            self._from = self._origins.setdefault(text, self._from)  # undo may come back to it from elsewhere
         self.preset.setItemText(
             self.preset.count() - 1, tr("Custom, from {from_}", from_=self._from) if self._from else tr("Custom")
         )
@@ -277,6 +280,8 @@ class TargetChooser(QWidget):
     def _on_changed(self, path: str) -> None:
         if path == "" or (path == "targets" and not self.field.editor.hasFocus()):
             self._custom = self._store.config.targets not in PRESETS
+            if not self._custom:  # the model may have told of the change before this
+                self._show()
         if path in ("", "targets") and self._model.inspection is None:
             self._show()
 

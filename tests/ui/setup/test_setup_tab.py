@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -210,6 +210,57 @@ def test_epochs_and_iterations_each_show_the_other(qtbot: QtBot, tab: SetupTab) 
     retype(qtbot, epochs, "3")
     again: float | None = tab.store.config.epochs
     assert (again, tab.store.config.iters) == (3.0, 150)
+
+
+def test_what_the_form_works_out_itself_is_no_step_of_undo(qtbot: QtBot, known: SetupTab) -> None:
+    """The iterations follow the epochs, a preset's name its matrices: all steps lead back, and forward again."""
+    store, preset = known.store, find(known, "targets.preset", ChoiceBox)
+    matrix = known.targets.matrix
+    known.training.set_train_examples(200)
+
+    def seen() -> tuple[TrainConfig, str]:
+        known.check()
+        return store.config, preset.currentText()
+
+    def click_first_cell() -> None:
+        qtbot.mouseClick(matrix, Qt.MouseButton.LeftButton, pos=matrix.cell_rect(0, 0).center().toPoint())
+
+    acts: list[Callable[[], object]] = [
+        lambda: store.set("batch_size", 4),
+        lambda: retype(qtbot, find(known, "epochs"), "2"),
+        click_first_cell,
+        lambda: retype(qtbot, find(known, "iters"), "77"),
+        lambda: store.set("targets", "mlp"),
+        lambda: retype(qtbot, find(known, "learning_rate"), "0.0002"),
+    ]
+    states = [seen()]
+    for act in acts:
+        act()
+        states.append(seen())
+    assert len({str(state) for state in states}) == len(acts) + 1
+    assert states[3][1] == "Custom, from Full"
+    for state in reversed(states[:-1]):
+        store.undo()
+        assert seen() == state
+    for state in states[1:]:
+        store.redo()
+        assert seen() == state
+    assert not store.can_redo
+    store.undo()
+    known.training.set_train_examples(
+        50
+    )  # other data: their iterations are worked out anew, and are no step either
+    assert store.can_redo
+
+
+def test_a_value_that_follows_shows_no_way_back_after_undo(qtbot: QtBot, tab: SetupTab) -> None:
+    tab.store.follow({"adapter_name": "starter · r32"})
+    retype(qtbot, find(tab, "learning_rate"), "0.0002")
+    tab.store.follow({"adapter_name": "starter · r32 · lr 0.0002"})
+    tab.store.undo()
+    tab.store.follow({"adapter_name": "starter · r32"})
+    assert tab.store.value("adapter_name") == "starter · r32"
+    assert tab.training.made_fields["adapter_name"].reset_button.isHidden()
 
 
 # -- problems and Start ---------------------------------------------------------------------------------------
