@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QFile, QPoint, QSize, QStandardPaths, Qt, Signal
-from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QUndoStack
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -35,10 +32,10 @@ from app.core.run.reader import RunReader
 from app.core.run.report import save_report
 from app.core.run.summary import RunSummary, folder_bytes
 from app.core.tracker.tracker import tracker_problems
-from app.ui.message.bar import Notice
 from app.ui.platform.file_panel import ask_folder, ask_new_file
 from app.ui.platform.message_box import message_box
 from app.ui.run.result_view import ask_more_iterations
+from app.ui.runs.trash import RunTrash
 from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
 from app.ui.widget.sliced_work import SLICE_S, SlicedWork
@@ -48,44 +45,6 @@ from app.ui.worker.process import WorkerOutcome
 REPORTS = tr("Web page (*.html);;Markdown (*.md)")
 SELECT_FIRST = tr("Select a run first")
 LISTED = 8  # runs named in the question before they are deleted
-
-
-@dataclass(frozen=True, slots=True)
-class Trashed:
-    """What was moved to the Trash: from where, and where it is now as far as the system says."""
-
-    path: Path
-    place: Path | None = None
-
-    @property
-    def can_be_taken_back(self) -> bool:
-        return self.place is not None and self.place.exists() and not self.path.exists()
-
-
-def take_back(gone: Trashed) -> bool:
-    """Moves it out of the Trash, to where it was; False if that cannot be."""
-    if gone.place is None or not gone.can_be_taken_back:
-        return False
-    try:
-        gone.place.rename(gone.path)
-    except OSError:
-        return False
-    with contextlib.suppress(OSError):  # Linux's note of where it was
-        (gone.place.parent.parent / "info" / f"{gone.place.name}.trashinfo").unlink()
-    return True
-
-
-def move_to_trash(path: Path) -> Trashed | None:
-    """What the system took into its Trash; None if it refused."""
-    # On Linux Qt makes the Trash of a user who has none yet, but not the folder that it lies in.
-    data = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation))
-    with contextlib.suppress(OSError):
-        data.mkdir(parents=True, exist_ok=True)
-    file = QFile(str(path))
-    if not file.moveToTrash():
-        return None
-    place = Path(file.fileName())
-    return Trashed(path, place if place != path else None)
 
 
 def train_command(run: RunDir) -> str:
@@ -111,8 +70,6 @@ class RunActionBar(QWidget):
     serve_requested = Signal(object)
     merge_requested = Signal(object)  # the folders of several runs: tuple[Path, …]
     rename_requested = Signal()
-    deleted = Signal(list)  # list[RunDir]
-    brought_back = Signal(list)  # list[Path]: taken out of the Trash again
     noticed = Signal(object)  # Notice
     told = Signal(str)
     warned = Signal(str)
@@ -122,11 +79,14 @@ class RunActionBar(QWidget):
         parent: QWidget | None = None,
         *,
         reveal: Callable[[Path], object] = show_in_file_manager,
-        trash: Callable[[Path], Trashed | None] = move_to_trash,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("run_action_bar")
-        self._reveal_folder, self._trash = reveal, trash
+        self._reveal_folder = reveal
+        self.steps = QUndoStack(self)  # what undo takes back of the list of runs
+        self.trash = RunTrash(self.steps, self)
+        self.trash.noticed.connect(self.noticed)
+        self.trash.warned.connect(self.warned)
         self._runs: Sequence[RunSummary] = ()
         self._report: tuple[RunReader, Path] | None = None
         self._work = SlicedWork(self)
@@ -399,7 +359,7 @@ class RunActionBar(QWidget):
     def _on_delete(self) -> None:
         runs = list(self._runs)
         if runs and self._may_delete(runs):
-            self.delete_runs([run.run for run in runs])
+            self.trash.delete([run.run for run in runs])
 
     def _may_delete(self, runs: Sequence[RunSummary]) -> bool:
         """Asks, with the names and the size. The size is measured now: what a list says may be of yesterday."""
@@ -417,56 +377,6 @@ class RunActionBar(QWidget):
         box.exec()
         return box.clickedButton() is yes
 
-    def _bring_back(self, gone: Sequence[Trashed]) -> None:
-        """Takes runs out of the Trash again."""
-        back = [one for one in gone if take_back(one)]
-        if back:
-            self.brought_back.emit([one.path for one in back])
-        if lost := [one.path.name for one in gone if one not in back]:
-            said = tr("{names} could not be taken out of the Trash.", names=", ".join(lost))
-            self.warned.emit(said)
-
-    def delete_runs(self, runs: Sequence[RunDir]) -> None:
-        """Moves runs to the Trash; one that is being trained by now stays, and so does what the system refuses."""
-        gone, refused = [], []
-        places: list[Trashed] = []
-        for run in runs:
-            if run.is_running():
-                refused.append(tr("{name} is being trained. Stop it first.", name=run.name))
-            elif run.is_elsewhere():
-                refused.append(
-                    tr(
-                        "{name} is on another machine, which would be lost sight of. Bring it here first.",
-                        name=run.name,
-                    )
-                )
-            elif trashed := self._trash(run.path):
-                gone.append(run)
-                places.append(trashed)
-            else:
-                refused.append(
-                    tr(
-                        "{name} could not be moved to the Trash. Delete {path} by hand.",
-                        name=run.name,
-                        path=run.path,
-                    )
-                )
-        if gone:
-            self.deleted.emit(gone)
-            said = tr("{runs} moved to the Trash.", runs=plural(len(gone), "run"))
-            if not _can_be_taken_back(places):
-                self.noticed.emit(Notice(said))
-            else:
-                back = partial(self._bring_back, places)
-                holds = partial(_can_be_taken_back, places)
-                self.noticed.emit(Notice(said, "info", tr("Undo"), back, holds))
-        if refused:
-            self.warned.emit("\n".join(refused))
-
 
 def _has_adapter(runs: Sequence[RunSummary]) -> bool:
     return all((run.run.adapters / ADAPTER_FILE).is_file() for run in runs)
-
-
-def _can_be_taken_back(gone: Sequence[Trashed]) -> bool:
-    return all(one.can_be_taken_back for one in gone)

@@ -34,6 +34,7 @@ from app.ui.platform.key_text import with_keys
 from app.ui.platform.scrolling import CalmBox
 from app.ui.runs.action_bar import RunActionBar
 from app.ui.runs.column import NAME_COLUMN
+from app.ui.runs.renaming import Renaming
 from app.ui.runs.selected_runs import SelectedRuns
 from app.ui.runs.table import RunTable
 from app.ui.runs.view import RunView
@@ -205,11 +206,33 @@ class RunsTab(QWidget):
         self.bar.show_runs(runs)
         self.selected.show_runs(runs)
 
+    # -- undo: names and the Trash ----------------------------------------------------------------------------
+
+    @property
+    def can_undo(self) -> bool:
+        """What the Edit menu asks; fields in which tags and notes are written have their own steps."""
+        return self.bar.steps.canUndo()
+
+    @property
+    def can_redo(self) -> bool:
+        return self.bar.steps.canRedo()
+
+    def undo(self) -> None:
+        """Takes the last renaming or removal back."""
+        self.bar.steps.undo()
+
+    def redo(self) -> None:
+        """Does it again."""
+        self.bar.steps.redo()
+
     # -- notes ------------------------------------------------------------------------------------------------
 
     def _on_rename_asked(self, run: RunSummary, name: str) -> None:
-        note = load_note(run.run)
-        self._write_note(run.run, RunNote(name[:NAME_LENGTH], note.tags, note.text, note.other))
+        self.bar.steps.push(Renaming(self._rename, run.run, load_note(run.run).name, name[:NAME_LENGTH]))
+
+    def _rename(self, run: RunDir, name: str) -> None:
+        note = load_note(run)
+        self._write_note(run, RunNote(name, note.tags, note.text, note.other))
 
     def _on_edited(self, run: RunSummary, tags: tuple[str, ...], text: str) -> None:
         note = load_note(run.run)
@@ -360,8 +383,8 @@ class RunsTab(QWidget):
         self.table_model.names_changed.connect(self.names_changed)
         self.detail.edited.connect(self._on_edited)
         self.bar.rename_requested.connect(self._start_rename)
-        self.bar.deleted.connect(self._on_deleted)
-        self.bar.brought_back.connect(self._on_brought_back)
+        self.bar.trash.deleted.connect(self._on_deleted)
+        self.bar.trash.brought_back.connect(self._on_brought_back)
         for name in ("open_requested", "duplicate_requested", "resume_requested", "extend_requested",
                      "compare_requested", "export_requested", "chat_requested", "serve_requested",
                      "merge_requested", "noticed", "told", "warned"):  # fmt: skip

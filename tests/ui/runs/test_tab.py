@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,14 @@ from app.core.run.history import RunHistory
 from app.core.run.note import RunNote, load_note, save_note
 from app.core.run.summary import summarize
 from app.core.system.setting import load_settings
+from app.ui.menu.editing import possible_edits
+from app.ui.message.bar import Notice
 from app.ui.platform.own_texts import created_text
-from app.ui.runs.action_bar import RunActionBar, move_to_trash
+from app.ui.runs.action_bar import RunActionBar
 from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, loss_kind, since_text
 from app.ui.runs.overlay import OverlayRun, RunOverlay
 from app.ui.runs.tab import RunsTab
+from app.ui.runs.trash import Trashed
 from app.ui.widget import theme
 from tests.core.tracker.event_file import scalars
 from tests.ui.child import child
@@ -490,6 +494,63 @@ def test_runs_go_to_the_trash_after_a_question_with_their_size(
     assert not list((tmp_path / "trash" / "Trash" / "info").glob("*"))
 
 
+def test_names_and_the_trash_are_undone_step_by_step(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "trash"))
+    notices: list[Notice] = []
+    tab.noticed.connect(notices.append)
+
+    def shown() -> list[str]:
+        settled(qtbot, tab)
+        return sorted(names(tab))
+
+    def steps() -> set[str]:
+        tab.table.setFocus()
+        return {"undo", "redo"} & possible_edits(tab.table).keys()
+
+    def rename(row: int, name: str) -> None:
+        found = next(r for r, one in enumerate(tab.table_model.runs) if one.run.path == runs[row].path)
+        tab.table_model.setData(tab.table_model.index(found, NAME_COLUMN), name)
+
+    begun = shown()
+    assert steps() == set()
+    rename(0, "mine")
+    rename(0, "ours")
+    tab.bar.trash.delete(runs[:1])
+    assert ("ours" in shown(), steps()) == (False, {"undo"})
+    possible_edits(tab.table)["undo"]()
+    assert ("ours" in shown(), runs[0].path.is_dir()) == (True, True)
+    tab.undo()
+    assert "mine" in shown()
+    tab.undo()
+    assert (shown(), steps()) == (begun, {"redo"})
+    for _ in range(3):
+        tab.redo()
+    assert not runs[0].path.exists()
+    assert notices[-1].act is not None
+    notices[-1].act()  # the message's own way is the same step
+    assert runs[0].path.is_dir()
+    tab.undo()
+    assert "mine" in shown()
+
+
+def test_what_is_no_longer_in_the_trash_is_told_and_no_step_any_more(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "trash"))
+    tab.bar.trash.delete(runs[:1])
+    shutil.rmtree(tmp_path / "trash")
+    with qtbot.waitSignal(tab.warned) as warned:
+        tab.undo()
+    assert "could not be taken out of the Trash" in warned.args[0]
+    assert not tab.can_undo
+    assert not tab.can_redo
+    tab.bar.trash.move = Trashed  # a system that does not tell where it is
+    tab.bar.trash.delete(runs[1:2])
+    assert not tab.can_undo
+
+
 def test_what_cannot_be_done_says_why(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
     compare, resume = (child(tab, QPushButton, f"runs.{name}_button") for name in ("compare", "resume"))
     select(qtbot, tab, runs[0])
@@ -501,9 +562,9 @@ def test_what_cannot_be_done_says_why(qtbot: QtBot, tab: RunsTab, runs: list[Run
 
 
 def test_a_run_that_trains_or_that_the_system_refuses_stays(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
-    tab.bar._trash = lambda path: None if path.name == runs[1].path.name else move_to_trash(path)
+    tab.bar.trash.move = lambda _path: None
     with runs[0].lock(), qtbot.waitSignal(tab.warned) as warned:
-        tab.bar.delete_runs(runs[:2])
+        tab.bar.trash.delete(runs[:2])
     assert "Stop it first" in warned.args[0]
     assert str(runs[1].path) in warned.args[0]
     assert all(run.path.exists() for run in runs)
