@@ -98,4 +98,4 @@ def is_complete(run: RunDir) -> bool:
     from app.core.protocol.event import read_events
     from app.core.run.folder import run_state
 
-    return run_state(run, read_events(run.events)) == "finished"
+    return run_state(run, read_events(run.events)) in ("finished", "early_stopping")

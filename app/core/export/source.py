@@ -10,6 +10,8 @@ from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.problem import Problem, UnusableError
 from app.core.run.folder import RunDir
+from app.core.run.name import folder_word
+from app.core.run.note import given_name
 from app.core.setup.config_file import load_config
 
 _BEST, _LAST = "best", "last"
@@ -53,7 +55,7 @@ def export_source(path: Path, checkpoint: str = "") -> ExportSource:
         raise UnusableError([Problem("source", said, hint=tr("Choose a run, or an adapter's folder."))])
     found = candidate_of(file if _number(file) is not None else file.parent)
     base = base_of(folder) if found.run is None else load_config(RunDir(found.run).config).config.model
-    word = found.run.name if found.run is not None else _word(file.parent)
+    word = _run_word(RunDir(found.run)) if found.run is not None else _word(file.parent)
     return ExportSource(file, folder, base, found.label, word, found.run)
 
 
@@ -104,6 +106,12 @@ def _number(file: Path) -> int | None:
 def _config_folder(file: Path) -> Path | None:
     """The folder with the adapter's config: the file's own, or (in a run) the one above it."""
     return next((place for place in (file.parent, file.parent.parent) if (place / ADAPTER_CONFIG).is_file()), None)
+
+
+def _run_word(run: RunDir) -> str:
+    """What a person called the run, else its folder."""
+    name = given_name(run)
+    return folder_word(name, run.name) if name else run.name
 
 
 def _word(folder: Path) -> str:

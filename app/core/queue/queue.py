@@ -429,7 +429,7 @@ def ended_state(run: RunDir) -> tuple[EntryState, str]:
     with contextlib.suppress(OSError):
         reader.read()
     recorded = present_state(run, reader.recorded)
-    if recorded == "finished":
+    if recorded in ("finished", "early_stopping"):
         return "done", result_text(reader.history)
     if recorded == "failed":
         failed = reader.history.failed

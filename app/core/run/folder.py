@@ -32,12 +32,9 @@ RUN_DOOR = "commands.jsonl"  # while a worker trains the run: what it is told, b
 RUN_SUPERVISOR = ".supervisor"  # held by whoever lets the run go on where macOS ends its worker
 RUN_REMOTE = "remote.json"  # of a run that trains on another machine: where, and what finds it again
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
-OPEN_STATES = (
-    "new",
-    "preparing",
-    "running",
-    "paused",
-)  # in the file; what is true now depends on whether a worker lives
+# In the file; what is true now depends on whether a worker lives.
+OPEN_STATES = ("new", "preparing", "running", "paused")
+EARLY = "early_stopping"  # finished before its last iteration, as was asked
 PARKED = "parked"  # paused without a worker, as the file tells it
 
 
@@ -170,14 +167,14 @@ def prepare_run(config: TrainConfig, path: Path) -> RunDir:
 
 
 def recorded_state(found: Event, before: str = "new") -> str:
-    """The state after an event, as the file tells it: ``new, preparing, running, paused, parked, finished, stopped,
-    failed``.
+    """The state after an event, as the file tells it: ``new, preparing, running, paused, parked, finished,
+    early_stopping, stopped, failed``.
 
     A run that is parked is paused and has left the memory. That a worker was ``running`` last does not mean that
     it still lives: `present_state` looks.
     """
     if isinstance(found, event.Finished):
-        return {"stopped": "stopped", "paused": PARKED}.get(found.reason, "finished")
+        return {"stopped": "stopped", "paused": PARKED, EARLY: EARLY}.get(found.reason, "finished")
     if isinstance(found, event.Failed):
         return "failed"
     if isinstance(found, event.Paused):
@@ -202,8 +199,8 @@ def present_state(run: RunDir, recorded: str) -> str:
 
 
 def run_state(run: RunDir, events: list[Event]) -> str:
-    """``new, preparing, running, paused, finished, stopped, failed``, ``crashed`` (ended without saying so) or
-    ``elsewhere``."""
+    """``new, preparing, running, paused, finished, early_stopping, stopped, failed``, ``crashed`` (ended without
+    saying so) or ``elsewhere``."""
     state = "new"
     for found in events:
         state = recorded_state(found, state)

@@ -49,6 +49,7 @@ STATE_WORDS = {
     "running": tr("Training"),
     "paused": tr("Paused"),
     "finished": tr("Finished"),
+    "early_stopping": tr("Stopped early"),
     "stopped": tr("Stopped"),
     "failed": tr("Failed"),
     "crashed": tr("Interrupted"),

@@ -24,7 +24,10 @@ from app.core.system.yaml_text import bounded_yaml
 
 CURVE_POINTS = 40
 LATEST = 253_402_128_000  # seconds since 1970: the last days of the year 9999
-STATES = ("preparing", "running", "paused", "elsewhere", "finished", "stopped", "failed", "crashed", "new")
+STATES = (
+    "preparing", "running", "paused", "elsewhere", "finished", "early_stopping", "stopped", "failed", "crashed",
+    "new",
+)  # fmt: skip
 HIDDEN = ("run", "recorded", "curve")  # not for scripts
 
 

@@ -88,23 +88,24 @@ class CompareTab(QWidget):
 
     # -- choosing ---------------------------------------------------------------------------------------------
 
-    def choose_adapter(self, adapter: Path) -> None:
-        """Base and one adapter: prefills its base, and a question that it was not trained on.
+    def choose_adapter(self, adapter: Path, *others: Path) -> None:
+        """Base and adapters: prefills the first one's base, and a question that it was not trained on.
 
-        What is shown stays among the earlier comparisons; where it is just these two, it stays as it is.
+        What is shown stays among the earlier comparisons; where it is just these, it stays as it is.
         """
-        candidate = candidate_of(adapter)
-        if self.session.pages and self.candidates == (BASE, candidate):
+        chosen = [candidate_of(one) for one in (adapter, *others)]
+        if self.session.pages and self.candidates == (BASE, *chosen):
             return
         self.keeper.begin()
         if self.session.is_busy:
             self.session.stop()
         self._votes.withdraw()
         self.session.clear()
-        self._set_count(LEAST_COLUMNS)
-        self.columns[0].set_candidate(BASE)
-        self.columns[1].set_candidate(candidate)
-        self._take_chosen(1, fills=True)
+        self._set_count(1 + len(chosen))
+        for place, candidate in enumerate((BASE, *chosen)):
+            self.columns[place].set_candidate(candidate)
+        for place in range(1, len(self.columns)):
+            self._take_chosen(place, fills=place == 1)
 
     def choose_run(self, run: RunDir) -> None:
         """Base and the adapter of a run."""

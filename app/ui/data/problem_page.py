@@ -131,6 +131,10 @@ class DataProblemPage(QWidget):
         counts = report.counts if report else {}
         for severity, pill in self.pills.items():
             pill.set_count(sum(n for kind, n in counts.items() if KINDS[kind].severity is severity))
+        shown = {severity for severity, pill in self.pills.items() if pill.isChecked()}
+        if counts and not any(KINDS[kind].severity in shown for kind in counts):  # a choice that was of other data
+            for pill in self.pills.values():
+                pill.setChecked(True)
         self._fill_kinds(counts)
         self.export_button.setEnabled(bool(findings))
         self._filter()

@@ -154,6 +154,8 @@ class DataSummary(QWidget):
             pill.setObjectName(f"data.{severity.value}s")
             pill.clicked.connect(self._on_pill)
             row.addWidget(pill)
+            if severity is Severity.ERROR:
+                row.addWidget(self._left_out_label())
         self.clean_label = QLabel(tr("No problems found"), self)
         self.clean_label.setProperty("role", "pill-good")
         row.addWidget(self.clean_label)
@@ -164,6 +166,13 @@ class DataSummary(QWidget):
         self.again_button.clicked.connect(self._inspector.read)
         row.addWidget(self.again_button)
         return row
+
+    def _left_out_label(self) -> QLabel:
+        self.left_out_label = QLabel(tr("in rows that are left out"), self)
+        self.left_out_label.setObjectName("data.left_out")
+        self.left_out_label.setProperty("role", "small")
+        self.left_out_label.setMinimumHeight(theme.line_px() + 4)  # as the pill that it speaks of
+        return self.left_out_label
 
     # -- showing ----------------------------------------------------------------------------------------------
 
@@ -270,6 +279,7 @@ class DataSummary(QWidget):
             counts[KINDS[kind].severity] += count
         for severity, pill in self.pills.items():
             pill.set_count(counts[severity])
+        self.left_out_label.setVisible(counts[Severity.ERROR] > 0 and self._store.config.skip_bad_rows)
         clean = report is not None and not any(counts[severity] for severity in self.pills)
         self.clean_label.setVisible(clean and not self._inspector.phase)
 

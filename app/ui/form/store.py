@@ -26,10 +26,10 @@ from app.core.system.setting import load_settings
 AUTOSAVE_DELAY_MS = 400
 MOST_UNDONE = 200  # changes
 _Step = tuple[TrainConfig, frozenset[str]]  # a config, and which of its values follow
-# How the rows of the training data are found and read.
+# How the rows of the training data are found and read, and which of them somebody chose to do without.
 OF_THE_DATA = {
     "data_format", "prompt_feature", "completion_feature", "chat_feature", "text_feature", "system_feature",
-    "group_feature", "sheet", "encoding", "answers_by",
+    "group_feature", "sheet", "encoding", "answers_by", "skip_bad_rows", "skip_bad_answers",
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.compare.candidate import MOST_COLUMNS
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_FILE
@@ -64,7 +65,7 @@ class RunActionBar(QWidget):
     duplicate_requested = Signal(object)
     resume_requested = Signal(object)
     extend_requested = Signal(object, int)  # and the new number of iterations in all
-    compare_requested = Signal(object)
+    compare_requested = Signal(object)  # the folders of one run or of several: tuple[Path, …]
     export_requested = Signal(object)
     chat_requested = Signal(object)
     serve_requested = Signal(object)
@@ -112,8 +113,10 @@ class RunActionBar(QWidget):
         self._allow(self.report, need or (tr("A report is being written") if self._work.is_busy else ""))
         self._allow(self.track, need or (tr("Curves are being exported") if self._tracks.is_running else ""))
         need_adapter = need or ("" if _has_adapter(runs) else tr("It has saved no adapter"))
-        for action in (self.compare, self.export, self.chat, self.serve):
+        for action in (self.export, self.chat, self.serve):
             self._allow(action, need_adapter)
+        self._allow(self.compare, _why_not_compared(runs))
+        self.compare.setText(tr("Compare with Its Base") if len(runs) < 2 else tr("Compare with Their Base"))
         can_merge = len(runs) > 1 and _has_adapter(runs)
         self._allow(self.merge, "" if can_merge else tr("Select several runs that have saved adapters"))
         can_resume, live = one is not None and one.can_resume, any(run.is_live for run in runs)
@@ -192,7 +195,7 @@ class RunActionBar(QWidget):
         row.addWidget(self._chosen, 1)
         for action, text, tip in (
             (self.open, tr("Open"), tr("Show the run's curves and log in the panel at the right")),
-            (self.compare, tr("Compare"), tr("Ask its base model and the tuned one side by side")),
+            (self.compare, tr("Compare"), tr("Ask the base and what was trained on it side by side")),
             (self.resume, tr("Resume"), tr("Go on exactly where the run ended")),
             (self.duplicate, tr("Duplicate"), tr("Fill the form with this run's setup")),
         ):
@@ -229,7 +232,7 @@ class RunActionBar(QWidget):
         self.open_requested.emit(self._run.path)
 
     def _on_compare(self) -> None:
-        self.compare_requested.emit(self._run.path)
+        self.compare_requested.emit(tuple(run.run.path for run in self._runs))
 
     def _on_export(self) -> None:
         self.export_requested.emit(self._run.path)
@@ -376,6 +379,17 @@ class RunActionBar(QWidget):
         box.setDefaultButton(box.addButton(tr("Cancel"), QMessageBox.ButtonRole.RejectRole))
         box.exec()
         return box.clickedButton() is yes
+
+
+def _why_not_compared(runs: Sequence[RunSummary]) -> str:
+    """Why these runs cannot stand beside their base and each other; empty where they can."""
+    if not runs:
+        return SELECT_FIRST
+    if not _has_adapter(runs):
+        return tr("It has saved no adapter") if len(runs) == 1 else tr("One of them has saved no adapter")
+    if len(runs) >= MOST_COLUMNS:
+        return tr("Select at most {runs} runs: the base stands beside them", runs=MOST_COLUMNS - 1)
+    return "" if len({run.base for run in runs}) == 1 else tr("Their base models differ")
 
 
 def _has_adapter(runs: Sequence[RunSummary]) -> bool:

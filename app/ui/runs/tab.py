@@ -57,7 +57,7 @@ class RunsTab(QWidget):
     duplicate_requested = Signal(object)
     resume_requested = Signal(object)
     extend_requested = Signal(object, int)  # and the new number of iterations in all
-    compare_requested = Signal(object)
+    compare_requested = Signal(object)  # the folders of one run or of several: tuple[Path, …]
     export_requested = Signal(object)
     chat_requested = Signal(object)
     serve_requested = Signal(object)

@@ -39,7 +39,7 @@ def state_color(state: str) -> str:
     c = theme.colors()
     return {
         "preparing": c.accent, "running": c.accent, "elsewhere": c.accent, "paused": c.warning, "finished": c.good,
-        "failed": c.error, "crashed": c.error,
+        "early_stopping": c.good, "failed": c.error, "crashed": c.error,
     }.get(state, c.faint)  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from PySide6.QtWidgets import (
 
 from app.core.language import tr
 from app.core.run.summary import RunSummary
-from app.ui.runs.column import CREATED_COLUMN, CURVE_COLUMN, NAME_COLUMN, RUN_COLUMNS, STATE_COLUMN
+from app.ui.runs.column import COLUMN_KEYS, CREATED_COLUMN, CURVE_COLUMN, NAME_COLUMN, RUN_COLUMNS, STATE_COLUMN
 from app.ui.runs.table import DOT, RunFilter, RunTable
 from app.ui.widget import theme
 from app.ui.widget.table import Index
@@ -87,7 +87,7 @@ class RunView(QTableView):
         self._kept: list[Path] = []
         self._kept_current: Path | None = None
         self._scrolled = 0
-        self._is_fitting = self._is_width_chosen = False
+        self._is_fitting = False
         self._name_width = 0  # px, before names get what no other column wants
         self._wanted: dict[int, int] = {}  # px that the texts of a column take, by its place
         self._chosen_widths: set[int] = set()  # columns that somebody made as wide as they are
@@ -216,7 +216,7 @@ class RunView(QTableView):
             if spare < 0 < loose:
                 self.setColumnWidth(place, self.columnWidth(place) - min(loose, -spare))
                 spare += min(loose, -spare)
-        for place in [*([] if self._is_width_chosen else [NAME_COLUMN]), *free]:
+        for place in [*({NAME_COLUMN} - self._chosen_widths), *free]:
             lacking = min(self._wanted.get(place, 0) - self.columnWidth(place), spare)
             if lacking > 0 and not self.isColumnHidden(place):
                 self.setColumnWidth(place, self.columnWidth(place) + lacking)
@@ -225,23 +225,20 @@ class RunView(QTableView):
 
     def _fit_names(self) -> None:
         """Gives names the room to be read whole, as far as there is some, until somebody chose the width."""
-        if self._is_width_chosen:
+        if NAME_COLUMN in self._chosen_widths:
             return
         wanted = self.fontMetrics().horizontalAdvance(self._table.longest_name()) + NAME_PADDING
         least, most = (round(theme.text_width(width)) for width in NAME_WIDTHS)
         room = max(least, min(most, round(self.viewport().width() * NAME_SHARE)))
         self._is_fitting = True
         usual = round(theme.text_width(RUN_COLUMNS[NAME_COLUMN].width))
-        self._name_width = max(self._name_width or usual, min(wanted, room))
+        self._name_width = max(min(self._name_width or usual, room), min(wanted, room))
         self.setColumnWidth(NAME_COLUMN, self._name_width)
         self._is_fitting = False
 
-    def _on_resized(self, place: int, _before: int, _now: int) -> None:
-        if self._is_fitting:
-            return
-        self._chosen_widths.add(place)
-        if place == NAME_COLUMN:
-            self._is_width_chosen = True
+    def _on_resized(self, place: int, before: int, now: int) -> None:
+        if not self._is_fitting and before and now:  # else it was hidden, or is shown again
+            self._chosen_widths.add(place)
 
     def resizeEvent(self, resized: QResizeEvent) -> None:
         super().resizeEvent(resized)
@@ -257,25 +254,20 @@ class RunView(QTableView):
     # -- columns ----------------------------------------------------------------------------------------------
 
     def save_columns(self) -> str:
-        """Widths, order and what is hidden, as text for the settings."""
-        return bytes(self.horizontalHeader().saveState().toBase64().data()).decode("ascii")
+        """Widths, order and what is hidden, and which widths somebody chose, as text for the settings."""
+        state = bytes(self.horizontalHeader().saveState().toBase64().data()).decode("ascii")
+        return " ".join([state, *(COLUMN_KEYS[place] for place in sorted(self._chosen_widths))])
 
     def restore_columns(self, text: str) -> None:
         """Puts back what `save_columns` gave; anything else is left alone."""
         header = self.horizontalHeader()
-        if text and header.count() == len(RUN_COLUMNS):
+        state, *chosen = text.split(" ")
+        if state and header.count() == len(RUN_COLUMNS):
             self._is_fitting = True
-            header.restoreState(QByteArray.fromBase64(text.encode("ascii", "ignore")))
+            header.restoreState(QByteArray.fromBase64(state.encode("ascii", "ignore")))
             self._is_fitting = False
-            # Narrower than a list begins with: that was somebody's wish.
-            usual = round(theme.text_width(RUN_COLUMNS[NAME_COLUMN].width))
+            self._chosen_widths = {COLUMN_KEYS.index(key) for key in chosen if key in COLUMN_KEYS}
             self._name_width = self.columnWidth(NAME_COLUMN)
-            self._is_width_chosen = self.columnWidth(NAME_COLUMN) < usual
-            self._chosen_widths = {
-                place
-                for place, column in enumerate(RUN_COLUMNS)
-                if self.columnWidth(place) < round(theme.text_width(column.width))
-            }
 
     def column_menu(self) -> QMenu:
         """A tick for every column but the name."""
@@ -300,6 +292,7 @@ class RunView(QTableView):
         action = self.sender()
         assert isinstance(action, QAction)
         self.setColumnHidden(int(action.data()), not shown)
+        self._set_widths()
 
     def sizeHint(self) -> QSize:
         return QSize(640, 320)

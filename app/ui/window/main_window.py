@@ -354,7 +354,7 @@ class MainWindow(QMainWindow):
             tab.duplicate_requested.connect(self._duplicate_run)
             tab.resume_requested.connect(self.user_actions.go_on)
             tab.extend_requested.connect(self.user_actions.go_on)
-            tab.compare_requested.connect(self._compare_run)
+            tab.compare_requested.connect(self._compare_runs)
             tab.export_requested.connect(self.export_actions.ask_export)
             tab.chat_requested.connect(self.tuned_actions.ask_chat)
             tab.serve_requested.connect(self.tuned_actions.ask_serve)
@@ -381,8 +381,8 @@ class MainWindow(QMainWindow):
     def _duplicate_run(self, path: Path) -> None:
         self.forms.open_config(RunDir(path).setup_or_config)
 
-    def _compare_run(self, path: Path) -> None:
-        self._show_compare(RunDir(path).adapters)
+    def _compare_runs(self, paths: Sequence[Path]) -> None:
+        self._show_compare(*(RunDir(path).adapters for path in paths))
 
     def _on_tab(self, index: int) -> None:
         name = list(self._tabs)[index]
@@ -409,8 +409,8 @@ class MainWindow(QMainWindow):
         if path:
             (self.enhanced_tab if enhanced else self.setup_tab).show_field(path)
 
-    def _show_compare(self, adapter: Path) -> None:
-        self.compare_tab.choose_adapter(adapter)
+    def _show_compare(self, adapter: Path, *others: Path) -> None:
+        self.compare_tab.choose_adapter(adapter, *others)
         self.show_tab(COMPARE_TAB)
         self.compare_tab.prompt.setFocus()  # the button that was pressed may be folded away by now
 

@@ -66,6 +66,7 @@ def test_a_run_held_by_a_living_process_is_running_and_then_not(tmp_path: Path) 
     started = event.Started(iterations=9, iterations_per_epoch=3, train_examples=3, valid_examples=0)
     assert run_state(run, []) == run_state(run, [hello]) == "preparing"
     assert run_state(run, [hello, started]) == "running"
+    assert run_state(run, [hello, started, event.Finished(reason="early_stopping")]) == "early_stopping"
     # Resumed: another worker first reads the model and the data.
     assert run_state(run, [hello, started, event.Finished(reason="stopped"), hello]) == "preparing"
     assert run_state(run, [event.Hello(task="train"), event.Paused(iteration=3)]) == "paused"

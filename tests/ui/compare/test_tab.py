@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.core.compare.candidate import run_title
+from app.core.compare.candidate import base_of, run_title
 from app.core.protocol import event
 from app.core.protocol.command import Ask, LoadAdapters, Stop
 from app.core.protocol.question import Question
@@ -98,6 +98,16 @@ def test_a_run_brings_its_base_and_questions_it_was_not_trained_on(tab: CompareT
     assert tab.prompt.toPlainText() == "Question 2?"
     press(tab, "compare.held_out")
     assert tab.prompt.toPlainText() == "Question 1?"
+
+
+def test_several_runs_stand_beside_their_base(tab: CompareTab, run: RunDir, tmp_path: Path) -> None:
+    base = base_of(run.adapters)
+    other = adapter_folder(tmp_path / "other", base)
+    tab.choose_adapter(run.adapters, other)
+    assert [found.adapter for found in tab.candidates] == [None, run.adapters, other]
+    assert (tab.base, tab.prompt.toPlainText()) == (base, "Question 1?")
+    tab.choose_adapter(other)
+    assert [found.adapter for found in tab.candidates] == [None, other]
 
 
 def test_undo_brings_back_the_question_that_a_held_out_one_replaced(tab: CompareTab, run: RunDir) -> None:

@@ -132,6 +132,19 @@ def test_faults_are_counted_and_the_pill_opens_the_list(qtbot: QtBot, panel: Dat
     assert panel.dialog.pages.currentWidget() is problems
     places = [problems.proxy.index(row, 1).data() for row in range(problems.proxy.rowCount())]
     assert places == ["broken.jsonl:2", "broken.jsonl:6"]
+    # With the user's word the rows are left out: the errors stay, and it is told what becomes of them.
+    assert panel.summary.left_out_label.isHidden()
+    store(panel).set("skip_bad_rows", True)
+    qtbot.waitUntil(panel.summary.left_out_label.isVisible, timeout=ANSWER_MS)
+    assert pill.text() == "2 errors"
+    # That word was for these rows: others are looked at anew, and listed whatever was listed before.
+    twice = write_rows(tmp_path / "twice.jsonl", [chat(number % 19) for number in range(20)])
+    store(panel).set("data", str(twice))
+    known(qtbot, panel)
+    assert not store(panel).config.skip_bad_rows
+    assert panel.summary.left_out_label.isHidden()
+    assert [one.isVisible() for one in panel.summary.pills.values()] == [False, True]
+    assert problems.listed_label.text() == "1 listed"
 
 
 def test_unknown_columns_are_told_and_lead_to_the_choice(qtbot: QtBot, panel: DataPanel, tmp_path: Path) -> None:

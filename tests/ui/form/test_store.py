@@ -13,7 +13,9 @@ from app.core.setup.config_file import load_config
 from app.core.system import starter
 from app.ui.form.store import OF_THE_DATA, ConfigStore
 
-MAPPED = {"prompt_feature": "question", "completion_feature": "reply", "data_format": "completion"}
+MAPPED = {
+    "prompt_feature": "question", "completion_feature": "reply", "data_format": "completion", "skip_bad_rows": True,
+}  # fmt: skip
 
 
 @pytest.fixture

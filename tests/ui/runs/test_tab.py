@@ -38,7 +38,7 @@ from app.ui.menu.editing import possible_edits
 from app.ui.message.bar import Notice
 from app.ui.platform.own_texts import created_text
 from app.ui.runs.action_bar import RunActionBar
-from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, loss_kind, since_text
+from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, best_text, loss_kind, since_text
 from app.ui.runs.overlay import OverlayRun, RunOverlay
 from app.ui.runs.tab import RunsTab
 from app.ui.runs.trash import Trashed
@@ -209,6 +209,30 @@ def test_columns_are_hidden_and_remembered(qtbot: QtBot, tab: RunsTab) -> None:
     again = shown(qtbot)
     assert again.table.isColumnHidden(COLUMN_KEYS.index("data"))
     assert again.table.columnWidth(COLUMN_KEYS.index("name")) == 222
+
+
+def test_only_widths_that_somebody_chose_are_kept_from_fitting(qtbot: QtBot, tab: RunsTab, home: Path) -> None:
+    """What a list made narrow to show more is not somebody's wish at the next start."""
+    tab.resize(900, 600)
+    settled(qtbot, tab)
+    best, data, method = (COLUMN_KEYS.index(key) for key in ("best", "data", "method"))
+    assert tab.table.columnWidth(best) < round(theme.text_width(RUN_COLUMNS[best].width)), "narrower than usual"
+    tab.table.setColumnWidth(data, 60)
+    tab.table.setColumnHidden(method, True)
+    tab.hide()
+    long = make_run(home / "data" / "runs", "longer", day=9)
+    validated = event.Validated(iteration=200, val_loss=-0.625, figures={"reward": 0.625}, best=True)
+    with long.events.open("a") as file:
+        file.write(validated.to_line() + "\n")
+    again = shown(qtbot)
+    again.resize(1800, 600)
+    settled(qtbot, again)
+    texts = [best_text(run) for run in again.table_model.runs]
+    assert "reward 0.625" in texts
+    assert again.table.columnWidth(best) >= max(map(again.table.fontMetrics().horizontalAdvance, texts)) + 10
+    assert again.table.columnWidth(data) == 60
+    again.table.setColumnHidden(method, False)
+    assert again.table.columnWidth(method) > 60
 
 
 def test_columns_share_the_room_of_a_large_window(qtbot: QtBot, tab: RunsTab) -> None:
@@ -395,7 +419,7 @@ def test_asks_name_the_run(qtbot: QtBot, tab: RunsTab, runs: list[RunDir], monke
         with qtbot.waitSignal(signal) as caught:
             getattr(tab.bar, name).trigger()
         heard.append(tuple(caught.args))
-    assert heard == [(runs[1].path,)] * 4
+    assert heard == [(runs[1].path,)] * 3 + [((runs[1].path,),)]
     with qtbot.waitSignal(tab.extend_requested) as caught:
         tab.bar.extend.trigger()
     assert caught.args == [runs[1].path, 250]
@@ -558,7 +582,31 @@ def test_what_cannot_be_done_says_why(qtbot: QtBot, tab: RunsTab, runs: list[Run
     assert "side by side" in compare.toolTip()
     assert (resume.isEnabled(), resume.toolTip()) == (False, "Only a run that did not reach its end goes on")
     select(qtbot, tab, runs[0], runs[1])
-    assert (compare.isEnabled(), compare.toolTip()) == (False, "Select one run: several are selected")
+    assert (compare.isEnabled(), compare.toolTip()) == (False, "Their base models differ")
+
+
+def test_runs_of_one_base_are_compared_with_it_and_each_other(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir], home: Path
+) -> None:
+    compare = child(tab, QPushButton, "runs.compare_button")
+    more = [make_run(home / "data" / "runs", f"delta {number}", day=number) for number in (4, 5)]
+    tab.refresh()
+    settled(qtbot, tab)
+    select(qtbot, tab, runs[1], runs[2])
+    assert tab.bar.compare.text() == "Compare with Their Base"
+    with qtbot.waitSignal(tab.compare_requested) as asked:
+        compare.click()
+    assert set(asked.args[0]) == {runs[1].path, runs[2].path}
+    select(qtbot, tab, runs[1], runs[2], *more)
+    assert (compare.isEnabled(), compare.toolTip()) == (
+        False, "Select at most 3 runs: the base stands beside them",
+    )  # fmt: skip
+    (more[0].adapters / ADAPTER_FILE).unlink()
+    select(qtbot, tab, runs[1], more[0])
+    assert (compare.isEnabled(), compare.toolTip()) == (False, "One of them has saved no adapter")
+    select(qtbot, tab, more[0])
+    assert (compare.isEnabled(), compare.toolTip()) == (False, "It has saved no adapter")
+    assert tab.bar.compare.text() == "Compare with Its Base"
 
 
 def test_a_run_that_trains_or_that_the_system_refuses_stays(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:

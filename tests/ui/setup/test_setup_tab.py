@@ -232,13 +232,19 @@ def test_what_the_form_works_out_itself_is_no_step_of_undo(qtbot: QtBot, known: 
         lambda: retype(qtbot, find(known, "iters"), "77"),
         lambda: store.set("targets", "mlp"),
         lambda: retype(qtbot, find(known, "learning_rate"), "0.0002"),
+        click_first_cell,
+        store.reset,
     ]
     states = [seen()]
     for act in acts:
         act()
         states.append(seen())
     assert len({str(state) for state in states}) == len(acts) + 1
-    assert states[3][1] == "Custom, from Full"
+    assert (states[3][1], states[7][1], states[8][1]) == (
+        "Custom, from Full",
+        "Custom, from MLP only",
+        states[0][1],
+    )
     for state in reversed(states[:-1]):
         store.undo()
         assert seen() == state

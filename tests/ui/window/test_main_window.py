@@ -652,6 +652,15 @@ def test_no_message_covers_the_foot_of_the_queue(ready: MainWindow, qtbot: QtBot
     qtbot.waitUntil(lambda: ready.messages.mapTo(ready, QPoint(0, ready.messages.height())).y() == low)
 
 
+def test_runs_that_are_selected_together_are_compared_together(ready: MainWindow, tmp_path: Path) -> None:
+    runs = [synthetic_run.run_folder(tmp_path / name) for name in ("one", "two")]
+    for run in runs:
+        adapter_folder(run.adapters, "/m")
+    ready.runs_tab.compare_requested.emit(tuple(run.path for run in runs))
+    assert ready.compare_tab.isVisible()
+    assert [found.adapter for found in ready.compare_tab.candidates] == [None, *(run.adapters for run in runs)]
+
+
 def test_a_run_that_is_renamed_is_called_so_everywhere_at_once(ready: MainWindow, qtbot: QtBot) -> None:
     run = synthetic_run.run_folder(runs_dir())
     adapter_folder(run.adapters, "/m")
