@@ -100,7 +100,7 @@ def test_who_comes_back_hears_the_rest(sshd: SshHost, tmp_path: Path) -> None:
     run = started(sshd, tmp_path, count=1_000_000)
     first = PLACE.attend(run, lambda _: None, pause_s=0.02)
     assert isinstance(next(first), event.Hello)
-    assert run_state(RunDir(run.path), run.events()) == "running"
+    assert run_state(RunDir(run.path), run.events()) == "preparing"
     with pytest.raises(UnusableError, match="is watched already"):
         next(PLACE.attend(run, lambda _: None))
     first.close()
@@ -157,7 +157,7 @@ def test_a_run_that_dies_without_a_word_is_told(
     assert "ended without a word. Its log ends with:\na word for the log" in capfd.readouterr().err
     assert run_command(["remote", "list", "--json"]) == 0
     told = json.loads(capfd.readouterr().out)["runs"]
-    here = {"name": run.name, "place": "ssh", "where": sshd.name, "state": "running", "closed": True}
+    here = {"name": run.name, "place": "ssh", "where": sshd.name, "state": "preparing", "closed": True}
     assert here in told
 
 
