@@ -28,15 +28,15 @@ def short_count(number: float) -> str:
 
 
 def loss_text(value: float) -> str:
-    """2.346, 10.190, 0.00412: a loss, a reward, or what was learned or forgotten. Noise is 0.000."""
-    size = abs(value)
+    """2.346, −10.190, 0.00410: a loss, a reward, or what was learned or forgotten. Noise is 0.000."""
+    size, sign = abs(value), "−" if value < 0 else ""
     if size < LEAST_LOSS:
         return "0.000"
     if not math.isfinite(value) or size >= 1e6:
-        return f"{value:.3g}"
+        return f"{sign}{size:.3g}"
     if size >= 1000:
-        return grouped(value)
-    return f"{value:.3f}" if size >= 0.01 else f"{value:.3g}"
+        return f"{sign}{grouped(size)}"
+    return f"{sign}{size:.3f}" if size >= 0.01 else f"{sign}{size:#.3g}"
 
 
 def loss_change_text(value: float) -> str:

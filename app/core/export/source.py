@@ -64,7 +64,7 @@ def checkpoints(path: Path) -> list[tuple[str, str]]:
     adapters = _adapters(path)
     found = []
     if has_weights(adapters / _BEST):
-        found.append((_BEST, tr("Best (lowest validation loss)")))
+        found.append((_BEST, tr("Best in validation")))
     if has_weights(adapters):
         found.append((_LAST, tr("Last")))
     return found + [(str(number), tr("Iteration {number:,}", number=number)) for number in _numbers(adapters)]

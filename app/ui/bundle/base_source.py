@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFormLayout, QLabel, QWidget
+from PySide6.QtWidgets import QLabel, QWidget
 
 from app.core.bundle.base_model import BaseModel, base_model
 from app.core.bundle.launch import memory_gb
@@ -14,6 +14,7 @@ from app.core.problem import UnusableError
 from app.core.quantity import bytes_text
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
 from app.ui.widget import theme
+from app.ui.widget.layout import FormRows
 
 BASE_LABEL_WIDTH = 110
 
@@ -49,14 +50,14 @@ class BaseSource(QObject):
             editor.edited.connect(self._on_edit)
         self._show()
 
-    def add_to(self, rows: QFormLayout) -> None:
+    def add_to(self, rows: FormRows) -> None:
         """Puts the rows into a form."""
         first = QLabel(tr("Base model"), rows.parentWidget())
         first.setMinimumWidth(theme.text_width(BASE_LABEL_WIDTH))
-        rows.addRow(first, self.source)
-        rows.addRow(tr("Name on the hub"), self.name)
-        rows.addRow("", self.four_bit)
-        rows.addRow("", self.about)
+        rows.add_row(first, self.source)
+        rows.add_row(tr("Name on the hub"), self.name)
+        rows.add_row("", self.four_bit)
+        rows.add_row("", self.about)
 
     @property
     def brings(self) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtWidgets import (
-    QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -30,6 +29,7 @@ from app.ui.form.path_editor import PathEditor
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
+from app.ui.widget.layout import FormRows
 from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
@@ -176,12 +176,10 @@ class BundleDialog(JobDialog):
             tr("A name that ends in .zip, .tar or .tar.gz makes an archive, any other a folder")
         )
         self.out.edited.connect(self._show)
-        rows = QFormLayout(form)
+        rows = FormRows(form)
         rows.setContentsMargins(0, 0, 0, 0)
-        rows.setHorizontalSpacing(theme.SPACE * 2)
-        rows.setVerticalSpacing(theme.SPACE)
         self.base.add_to(rows)
-        rows.addRow(BUNDLE_OUT.label, self.out)
+        rows.add_row(BUNDLE_OUT.label, self.out)
         return form
 
     def _built_result(self) -> QFrame:

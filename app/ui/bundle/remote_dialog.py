@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.core.bundle.recipe import bundle_problems
 from app.core.config.train_config import TrainConfig
@@ -21,6 +21,7 @@ from app.ui.bundle.base_source import BASE_LABEL_WIDTH, BaseSource
 from app.ui.form.plain_editor import ChoiceBox, TextEditor
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
+from app.ui.widget.layout import FormRows
 from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
@@ -128,9 +129,9 @@ class RemoteDialog(JobDialog):
             (self.user, place is not None and place.needs_user),
             (self._offer_row, place is not None and place.has_offers),
         ):
-            self._rows.setRowVisible(row, shown)
+            self._rows.show_row(row, shown)
         for row in (self.base.source, self.base.name, self.base.four_bit, self.base.about):
-            self._rows.setRowVisible(row, place is not None)
+            self._rows.show_row(row, place is not None)
         if place is not None and place.key is not None:
             self.key.setPlaceholderText(tr("made at {page}", page=place.key.page))
         self.offer.setEnabled(self.offer.count() > 0)
@@ -266,21 +267,18 @@ class RemoteDialog(JobDialog):
         self.base.edited.connect(self._show)
         for button in (self.keep_button, self.ask_button):
             button.setAutoDefault(False)
-        rows = self._rows = QFormLayout(form)
+        rows = self._rows = FormRows(form)
         rows.setContentsMargins(0, 0, 0, 0)
-        rows.setHorizontalSpacing(theme.SPACE * 2)
-        rows.setVerticalSpacing(theme.SPACE)
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         first = QLabel(tr("Run on"), form)
         first.setMinimumWidth(theme.text_width(BASE_LABEL_WIDTH))  # nothing moves when other rows come
-        rows.addRow(first, self.place)
+        rows.add_row(first, self.place)
         for label, widget in (
             (tr("Needs"), self._needs), (tr("Costs"), self._costs), (tr("Key"), self._key_row),
             (tr("Machine"), self.host), (tr("ssh command"), self.ssh), (tr("Python there"), self.python),
             (tr("Your name there"), self.user),
             ("GPU", self._offer_row),
         ):  # fmt: skip
-            rows.addRow(label, widget)
+            rows.add_row(label, widget)
         self.base.add_to(rows)
         return form
 

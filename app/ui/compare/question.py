@@ -275,6 +275,11 @@ class CompareQuestion(DropCard):
         self._note.setProperty("hint", hint)
         theme.set_role(self._note, role=role)
 
+    def drop_note(self, text: str) -> None:
+        """It is no longer so."""
+        if self._note.text() == text:
+            self.show_note("")
+
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build(self) -> None:

@@ -54,6 +54,7 @@ from app.ui.kept.earlier_button import EarlierButton
 from app.ui.kept.keeper import ComparisonKeeper
 from app.ui.platform.key_text import MAIN_KEYS
 from app.ui.widget import theme
+from app.ui.worker.beside import NOT_BEGUN
 
 BASE_MODEL = FieldSpec(
     "compare.base", tr("Base model"), "path", "", what=tr("The one model in memory, on which every adapter is put")
@@ -147,6 +148,8 @@ class CompareTab(QWidget):
             self.session.stop()
             self._answerer.release()
         self._training = training
+        if not training:
+            self.question.drop_note(NOT_BEGUN)
         self._figures.set_training(training)
         self._benchmarks.set_training(training)
         self._show_state()
@@ -393,7 +396,7 @@ class CompareTab(QWidget):
             self._show_state()
 
     def _on_failed(self, text: str) -> None:
-        self.question.show_note(text, role="error")
+        self.question.show_note(text, role="small" if text == NOT_BEGUN else "error")
 
     def _on_no_answer(self, text: str) -> None:
         if self.session.is_busy:  # else it was asked by somebody else

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import (
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QListWidget,
@@ -40,6 +39,7 @@ from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.file_manager import show_in_file_manager
+from app.ui.widget.layout import FormRows
 from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
@@ -213,11 +213,13 @@ class ExportDialog(JobDialog):
         self.formats = QListWidget(self)
         self.formats.setObjectName("export.formats")
         self.formats.setAccessibleName(tr("Formats"))
-        self.formats.setFixedWidth(theme.text_width(FORMATS_WIDTH))
         for one in EXPORT_FORMATS.values():
             item = QListWidgetItem(one.title, self.formats)
             item.setToolTip(one.what)
             item.setSizeHint(QSize(0, theme.line_px() + theme.SPACE))
+        # As wide as its longest name: a format is known by the end of its name, too.
+        widest = max(self.formats.fontMetrics().horizontalAdvance(one.title) for one in EXPORT_FORMATS.values())
+        self.formats.setFixedWidth(max(round(theme.text_width(FORMATS_WIDTH)), widest + theme.SPACE * 5))
         self.progress = JobProgress("export", self)
         self.result_card = ResultCard(reveal, self)
         self.result_card.hide()
@@ -277,21 +279,19 @@ class ExportDialog(JobDialog):
         self._problem.setObjectName("export.problem")
         self._problem.setWordWrap(True)
         theme.set_role(self._problem, role="error")
-        rows = QFormLayout()
-        rows.setHorizontalSpacing(theme.SPACE * 2)
-        rows.setVerticalSpacing(theme.SPACE)
+        rows = FormRows()
         opens = QLabel(tr("Opened by"), form)
         opens.setMinimumWidth(theme.text_width(OPTION_LABEL_WIDTH))
-        rows.addRow(opens, self._opens)
-        rows.addRow(tr("Note"), self._refuses)
+        rows.add_row(opens, self._opens)
+        rows.add_row(tr("Note"), self._refuses)
         if self.checkpoint.count():
-            rows.addRow(tr("Checkpoint"), self.checkpoint)
+            rows.add_row(tr("Checkpoint"), self.checkpoint)
         else:
             self.checkpoint.hide()
-        rows.addRow(self.options)
-        rows.addRow(WHERE_SPEC.label, self.where)
-        rows.addRow(NEW_FOLDER, self.name)
-        rows.addRow("", self._space)
+        rows.add_whole(self.options)
+        rows.add_row(WHERE_SPEC.label, self.where)
+        rows.add_row(NEW_FOLDER, self.name)
+        rows.add_row("", self._space)
         layout = QVBoxLayout(form)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE)

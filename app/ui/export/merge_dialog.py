@@ -8,7 +8,6 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
-    QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -32,7 +31,7 @@ from app.ui.form.plain_editor import ChoiceBox
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
-from app.ui.widget.layout import clear_layout
+from app.ui.widget.layout import FormRows, clear_layout
 from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
@@ -248,15 +247,13 @@ class MergeDialog(JobDialog):
             editor.line.setAccessibleName(spec.label)
             editor.edited.connect(self._show)
         self.out.set_value(str(free_destination(self._word, "merged")))
-        rows = QFormLayout()
-        rows.setHorizontalSpacing(theme.SPACE * 2)
-        rows.setVerticalSpacing(theme.SPACE)
-        rows.addRow(tr("Method"), self.method_box)
-        rows.addRow("", self._what)
+        rows = FormRows()
+        rows.add_row(tr("Method"), self.method_box)
+        rows.add_row("", self._what)
         for spec, box in ((DENSITY, self.density), (RANK, self.rank), (MERGE_SEED, self.seed)):
-            rows.addRow(spec.label, box)
-        rows.addRow(DATA_SPEC.label, self.data)
-        rows.addRow(MERGED_SPEC.label, self.out)
+            rows.add_row(spec.label, box)
+        rows.add_row(DATA_SPEC.label, self.data)
+        rows.add_row(MERGED_SPEC.label, self.out)
         layout.addSpacing(theme.SPACE)
         layout.addLayout(rows)
         layout.addWidget(self._problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.core.compare.judgement import Standing, Tally
@@ -11,6 +12,7 @@ from app.ui.judging.rate_bar import RateBar
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 
+TALLY_LABEL_SHARE = 0.4  # of the view
 TALLY_LABEL_WIDTH = theme.SPACE * 26
 
 
@@ -25,7 +27,6 @@ class TallyView(QWidget):
         self._grid.setHorizontalSpacing(theme.SPACE * 2)
         self._grid.setVerticalSpacing(theme.SPACE // 2)
         self._grid.setColumnStretch(1, 1)
-        self._grid.setColumnMinimumWidth(0, theme.text_width(TALLY_LABEL_WIDTH))
         self.verdict = QLabel(self)
         self.verdict.setObjectName("judging.verdict")
         self.verdict.setWordWrap(True)
@@ -46,9 +47,20 @@ class TallyView(QWidget):
         if found.votes:
             for line, standing in zip(self._lines, found.standings, strict=True):
                 _fill(line, standing, found.votes)
+        self._fit_labels()
         self.verdict.setText(found.verdict())
         self.verdict.setVisible(bool(found.votes))
         self.counts.setText(_counts(found))
+
+    def _fit_labels(self) -> None:
+        """As wide as the names are, as long as the bars keep most of the room."""
+        widest = max((label.sizeHint().width() for label, _, _ in self._lines), default=0)
+        least = round(theme.text_width(TALLY_LABEL_WIDTH))
+        self._grid.setColumnMinimumWidth(0, max(least, min(widest, round(self.width() * TALLY_LABEL_SHARE))))
+
+    def resizeEvent(self, resized: QResizeEvent) -> None:
+        super().resizeEvent(resized)
+        self._fit_labels()
 
     def _set_lines(self, count: int) -> None:
         while len(self._lines) > count:

@@ -42,6 +42,7 @@ FRAME_MS = 33  # at most 30 repaints a second
 SHORTER: tuple[dict[str, str], ...] = (
     {},
     {tr("Validation"): tr("Valid.")},
+    {tr("Train"): "", tr("Validation"): tr("Valid."), tr("Best"): ""},  # a line and a star are known
     {tr("Train"): "", tr("Validation"): "", tr("Forgot"): "", tr("Best"): ""},
 )  # fmt: skip
 FILLING_MS = 500  # between repaints while a run is read: what is wanted is its end

@@ -10,11 +10,9 @@ from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QUndoStack
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QMenu,
     QMessageBox,
     QPushButton,
-    QSizePolicy,
     QToolButton,
     QWidget,
 )
@@ -38,6 +36,7 @@ from app.ui.platform.message_box import message_box
 from app.ui.run.result_view import ask_more_iterations
 from app.ui.runs.trash import RunTrash
 from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.file_manager import show_in_file_manager
 from app.ui.widget.sliced_work import SLICE_S, SlicedWork
 from app.ui.worker.job import JobRunner
@@ -187,9 +186,8 @@ class RunActionBar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.SPACE)
-        self._chosen = QLabel(self)
+        self._chosen = ElidedLabel("", self)
         self._chosen.setObjectName("runs.chosen")
-        self._chosen.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         theme.set_role(self._chosen, role="small")
         self._buttons: list[tuple[QPushButton, QAction, str]] = []
         row.addWidget(self._chosen, 1)

@@ -34,6 +34,7 @@ from app.ui.widget.plot import MARKS, Plot, mark_picture, whole_tip
 from app.ui.widget.sliced_work import SlicedWork
 
 LEGEND_WIDTH = 168  # px, at least
+LEGEND_PADDING = 48  # px around a name and its sign
 LEGEND_SHARE = 0.4  # of the overlay's width, at most
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 OVERLAY_SMOOTHING = 0.9
@@ -204,7 +205,7 @@ class RunOverlay(QWidget):
         least = round(theme.text_width(LEGEND_WIDTH))
         names = max((self._legend.fontMetrics().horizontalAdvance(run.name) for run in self._runs), default=0)
         most = max(least, round(self.width() * LEGEND_SHARE))
-        self._legend.setFixedWidth(min(max(names + 4 * DOT, least), most))
+        self._legend.setFixedWidth(min(max(names + DOT + LEGEND_PADDING, least), most))
 
     def resizeEvent(self, resized: QResizeEvent) -> None:
         super().resizeEvent(resized)

@@ -99,7 +99,7 @@ def test_every_run_is_reported(name: str, kind: str, old: Path, tmp_path: Path) 
     hello = next(line for line in lines(reader.run) if line["type"] == "hello")
     assert hello["versions"]["mlx-lm"] in text
     best = lines(reader.run)[-1]["best_val_loss"]
-    assert f"{best:.3f}" in text
+    assert f"{best:.3f}".replace("-", "−") in text
 
 
 @pytest.mark.parametrize("name", ["chats", "pairs", "prompts", "mlx_lm"])

@@ -235,4 +235,6 @@ def test_compare_beside_a_run_of_this_window_asks_first(
     trainer.say(*synthetic_run.events(until=100, ending=""))  # its words end nothing
     answer(asked, "three", "four")
     assert [column.answer for column in tab.columns] == ["three", "four"]
+    tab.question.show_note(beside.NOT_BEGUN)
     trainer.end(event.Finished(reason="stopped", iteration=100))
+    assert child(tab, QLabel, "compare.note").text() == "", "the run is over: it is no longer so"
