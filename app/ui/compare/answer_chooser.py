@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QObject, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QPaintEvent, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QComboBox,
@@ -14,7 +14,9 @@ from PySide6.QtWidgets import (
     QListView,
     QSizePolicy,
     QStyle,
+    QStyledItemDelegate,
     QStyleOptionComboBox,
+    QStyleOptionViewItem,
     QStylePainter,
     QWidget,
 )
@@ -36,6 +38,7 @@ from app.ui.platform.file_panel import ask_folder
 from app.ui.platform.scrolling import CalmBox
 from app.ui.widget import theme
 from app.ui.widget.sliced_work import SlicedWork
+from app.ui.widget.table import Index
 
 RUNS_A_SLICE = 20  # runs looked at between two events of the window
 FIRST_RUN_ROW = 2  # the row of the newest run, behind the base and the one that asks for a folder
@@ -162,6 +165,13 @@ class CandidateView(QListView):
         return theme.text_width(LIST_WIDTH)
 
 
+class CandidateDelegate(QStyledItemDelegate):
+    """Entries as high as those of other lists that drop down."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return QSize(super().sizeHint(option, index).width(), theme.line_px() + theme.SPACE)
+
+
 class AnswerChooser(QWidget):
     """Chooses one `Candidate`."""
 
@@ -173,6 +183,7 @@ class AnswerChooser(QWidget):
         self._candidate: Candidate | None = None
         self.box, self.checkpoints = ElidedBox(self), ElidedBox(self)
         self.box.setView(CandidateView(self.box))
+        self.box.setItemDelegate(CandidateDelegate(self.box))
         self.box.setModel(found.model)
         self.box.setPlaceholderText(tr("Choose an adapter"))
         for box, title in (

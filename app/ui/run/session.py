@@ -229,6 +229,11 @@ class RunSession(QObject):
         self._show_log()
         self._reading.start(0)
 
+    def leave(self) -> None:
+        """Shows no run any more, as before the first: its folder is gone. Raises as `open`."""
+        self._show(None)
+        self._set_state(RunState.NONE)
+
     def resume(self, path: Path, *, extend_to: int | None = None, as_before: bool = False) -> None:
         """Shows the run and goes on with it exactly where it stopped, up to ``extend_to`` iterations if given.
 
@@ -454,7 +459,7 @@ class RunSession(QObject):
 
     # -- from the folder --------------------------------------------------------------------------------------
 
-    def _show(self, run: RunDir) -> None:
+    def _show(self, run: RunDir | None) -> None:
         """Forgets the run before, or lets go of another process's; raises `RuntimeError` if this window's own is
         still training (its points would be lost)."""
         if self.is_attached:
@@ -469,11 +474,13 @@ class RunSession(QObject):
         self.phase = self.problem = ""
         self.was_interrupted = False
         self._resume_job = self.asked_end = None
-        try:
-            self.config = load_config(run.config).config
-        except UnusableError as error:
-            self.config, self.problem = None, str(error)
-        self._given = given_name(run)
+        self.config, self._given = None, ""
+        if run is not None:
+            try:
+                self.config = load_config(run.config).config
+            except UnusableError as error:
+                self.problem = str(error)
+            self._given = given_name(run)
         self.run_changed.emit()
 
     def _open_file(self, offset: int = 0) -> None:

@@ -47,6 +47,7 @@ SAVED_BEFORE = tr("What was saved before that can be used.")
 NOTHING_SAVED = tr("It was stopped before there was anything to save.")
 STOP_PATIENCE_MS = 20_000  # after this long a worker that should stop can be ended at once
 PAUSE_TIP = tr("Halt in place; continue when you like")
+WAYS_TIP = tr("Pause in place, or pause and free the memory")
 PARK_TIP = tr("Save and let go of the model; a click on Resume goes on exactly where it paused")
 
 
@@ -130,7 +131,9 @@ class SummaryCard(QFrame):
         self._pause.setText(tr("Continue") if waits else tr("Pause"))
         self._pause.setIcon(theme.icon("ph.play-fill" if waits else "ph.pause-fill"))
         self._pause_choice.setVisible(session.is_live)
-        self._pause_choice.setEnabled(state is RunState.RUNNING)
+        trains = state is RunState.RUNNING
+        self._pause_choice.setEnabled(trains)
+        self._pause_choice.setToolTip(WAYS_TIP if trains else tr("There are two ways to pause a run that trains"))
         self._park.setVisible(state is RunState.PAUSED)
         self._line.setVisible(session.is_live)
         self._stop.setVisible(session.is_live or session.is_remote)
@@ -384,7 +387,7 @@ class SummaryCard(QFrame):
         button.setObjectName("run_pause_choice")
         button.setStyleSheet("QToolButton { padding: 4px 2px; }")
         button.setAccessibleName(tr("Ways to pause"))
-        button.setToolTip(tr("Pause in place, or pause and free the memory"))
+        button.setToolTip(WAYS_TIP)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setMenu(menu)

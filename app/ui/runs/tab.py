@@ -160,6 +160,8 @@ class RunsTab(QWidget):
             else tr("{shown:,} of {runs}", shown=shown, runs=plural(known, "run"))
         )
         self._count.setText(f"{count} · {bytes_text(self._catalog.total_bytes())}")
+        # While runs grow, what stands beside it keeps its place.
+        self._count.setMinimumWidth(max(self._count.minimumWidth(), self._count.sizeHint().width()))
         self._count.setToolTip(tr("Disk use of all runs in {parent}", parent=self._catalog.parent))
 
     def _show_page(self) -> None:

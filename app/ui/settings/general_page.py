@@ -65,7 +65,7 @@ class GeneralPage(QWidget):
         self.wire.edited.connect(lambda on: keep_settings(wire_memory=on))
         self.relax_gpu = self._tick(
             "settings.relax_gpu",
-            tr("On Macs, let it stutter so that no long step is cut off"),
+            tr("On Macs, allow long steps, even if the screen stutters"),
             settings.relax_gpu_limit,
         )
         self.relax_gpu.setToolTip(

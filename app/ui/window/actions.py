@@ -58,6 +58,7 @@ class UserActions(QObject):
         self.forms = forms
         self._session = session
         self._started = forms.in_use
+        self._trashed: Path | None = None  # the run that was shown when it went to the Trash
         self.queue = QueueSession(session, self)
         self.queue.told.connect(self.told)
         forms.told.connect(self.told)
@@ -178,10 +179,23 @@ class UserActions(QObject):
         self._session.open(path)
         self.run_asked.emit()
 
+    def leave_trashed(self, runs: Sequence[RunDir]) -> None:
+        """A run that is in the Trash now is not shown as if it were there."""
+        shown = self._session.run
+        if shown is not None and not self._session.is_live and shown.path in {one.path.resolve() for one in runs}:
+            self._trashed = shown.path
+            self._session.leave()
+
+    def show_brought_back(self, paths: Sequence[Path]) -> None:
+        """The run that was shown when it went to the Trash is shown again, unless another is by now."""
+        if self._trashed in {path.resolve() for path in paths} and self._session.run is None:
+            self._session.open(self._trashed)
+        self._trashed = None
+
     def resume_run(self) -> None:
         """Goes on with the shown run."""
-        if self._session.run is not None and self._session.can_resume:
-            self._session.resume(self._session.run.path)
+        if (run := self._shown()) is not None and self._session.can_resume:
+            self._session.resume(run.path)
 
     def go_on(
         self, path: Path, extend_to: int | None = None, *, as_before: bool = False, beside: bool = False
@@ -201,28 +215,39 @@ class UserActions(QObject):
 
     def compare_run(self) -> None:
         """Asks for the Compare tab with the shown run's adapter."""
-        if self._session.run is not None and self._session.has_adapter:
-            self.compare_requested.emit(self._session.run.adapters)
+        if (run := self._shown()) is not None and self._session.has_adapter:
+            self.compare_requested.emit(run.adapters)
 
     def export_run(self) -> None:
         """Asks for the export dialog with the shown run."""
-        if self._session.run is not None and self._session.has_adapter:
-            self.export_requested.emit(self._session.run.path)
+        if (run := self._shown()) is not None and self._session.has_adapter:
+            self.export_requested.emit(run.path)
 
     def chat_run(self) -> None:
         """Asks for the chat with the shown run."""
-        if self._session.run is not None and self._session.has_adapter:
-            self.chat_requested.emit(self._session.run.path)
+        if (run := self._shown()) is not None and self._session.has_adapter:
+            self.chat_requested.emit(run.path)
 
     def serve_run(self) -> None:
         """Asks for the endpoint's dialog with the shown run."""
-        if self._session.run is not None and self._session.has_adapter:
-            self.serve_requested.emit(self._session.run.path)
+        if (run := self._shown()) is not None and self._session.has_adapter:
+            self.serve_requested.emit(run.path)
+
+    def _shown(self) -> RunDir | None:
+        """The shown run; one whose folder is gone meanwhile is told, and shown no longer."""
+        run = self._session.run
+        if run is None or run.path.is_dir():
+            return run
+        name = self._session.name
+        if not self._session.is_live:
+            self._session.leave()
+        self._tell(tr("{name} is no longer there: {path} was moved or deleted.", name=name, path=run.path), "error")
+        return None
 
     def extend_run(self, iterations: int) -> None:
         """Goes on with the shown run, up to so many iterations in all."""
-        if self._session.run is not None:
-            self.go_on(self._session.run.path, iterations)
+        if (run := self._shown()) is not None:
+            self.go_on(run.path, iterations)
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         run, state = self._session.run, self._session.state

@@ -360,6 +360,8 @@ class MainWindow(QMainWindow):
             tab.serve_requested.connect(self.tuned_actions.ask_serve)
             tab.merge_requested.connect(self.export_actions.ask_merge)
             tab.names_changed.connect(self._on_names)
+            tab.bar.trash.deleted.connect(self.user_actions.leave_trashed)
+            tab.bar.trash.brought_back.connect(self.user_actions.show_brought_back)
             tab.noticed.connect(self.messages.tell)
             tab.told.connect(self._tell)
             tab.warned.connect(self._warn)
@@ -446,9 +448,11 @@ class MainWindow(QMainWindow):
 
     def _on_event(self, found: Event) -> None:
         self.messages.withdraw(SILENT)  # it speaks again
-        if isinstance(found, Warned) and self.session.is_live:
+        if isinstance(found, Warned) and self.session.is_live and self.run_panel.is_folded:
+            # Open, the panel has it, and keeps it.
             said, run = f"{found.message} {found.hint}".strip(), self.session.run
-            self.messages.tell(Notice(said, "warning", holds=lambda: self.session.run is run))
+            holds = lambda: self.session.run is run and self.run_panel.is_folded  # noqa: E731
+            self.messages.tell(Notice(said, "warning", holds=holds))
         elif isinstance(found, Finished) and found.message and self.run_panel.isVisible():
             self.messages.withdraw(found.message)  # the panel has it, and keeps it
 

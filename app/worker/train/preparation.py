@@ -18,7 +18,7 @@ import mlx.optimizers as optim
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError, PreparedData, prepare_data
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.method.method import DataNeed
 from app.core.model.folder import locate_model
 from app.core.model.inspection import Inspection
@@ -259,20 +259,24 @@ def _checked_data(channel: Channel, control: Control, run: RunDir, config: Train
 
 def _warn(channel: Channel, problems: Iterable[Problem]) -> None:
     """Tells each warning once: the same that the window shows before Start."""
-    sentences = (problem.sentence() for problem in problems if problem.severity is Severity.WARNING)
-    for sentence in dict.fromkeys(sentences):
-        channel.emit(event.Warned(message=sentence))
+    told = ((joined((one.file and one.where, one.message), ": "), one.hint) for one in problems if _is_warning(one))
+    for message, hint in dict.fromkeys(told):
+        channel.emit(event.Warned(message=message, hint=hint))
+
+
+def _is_warning(problem: Problem) -> bool:
+    return problem.severity is Severity.WARNING
 
 
 def training_head(model: nn.Module, config: TrainConfig) -> Head | NoHead:
     """How the loss takes the model, which computes as the config wants from here on."""
     head = find_head(model)
     said = (
-        tr("apart: {description}", description=head.description)
+        tr("The loss is computed apart from the model, in pieces ({what}).", what=head.description)
         if isinstance(head, Head)
-        else tr("in one piece, because {reason}", reason=head.reason)
+        else tr("The loss is computed with the model as a whole, because {reason}.", reason=head.reason)
     )
-    print(f"The loss takes the model {said}.", file=sys.stderr, flush=True)
+    print(said, file=sys.stderr, flush=True)
     if config.batching == "pack":
         _check_packing(model, head)
     if config.grad_checkpoint:

@@ -113,7 +113,7 @@ def _examples(channel: Channel, config: TrainConfig, train: TokenSet) -> Example
             train=len(train),
         )
         channel.emit(event.Warned(message=said))
-    if len(examples) < config.batch_size:
+    if len(examples) < config.batch_size <= len(train):  # what the data lack themselves was told with the config
         said = tr(
             "There are fewer examples ({examples:,}) than a batch holds ({batch_size:,})",
             examples=len(examples),

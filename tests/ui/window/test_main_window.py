@@ -530,7 +530,11 @@ def test_what_a_run_said_last_is_not_told_twice(ready: MainWindow, workers: list
     ready.user_actions.start()
     said = "No measurement was better than the untrained model's: the adapter holds the last weights."
     worker = trainers(workers)[0]
-    worker.say(*synthetic_run.events(until=25, ending=""), event.Warned(message=said, hint="Try other data."))
+    warned = event.Warned(message=said, hint="Try other data.")
+    worker.say(*synthetic_run.events(until=25, ending=""), warned)
+    assert messages(ready) == [], "the panel says it"
+    ready.fold.choose(False)
+    worker.say(warned)
     assert messages(ready) == [f"{said} Try other data."]
     worker.end(event.Finished(reason="completed", iteration=600, message=said))
     assert not any(said in text for text in messages(ready))
@@ -939,7 +943,7 @@ def test_a_trial_fills_the_enhanced_form_and_can_be_undone(window: MainWindow) -
 
 
 def test_the_enhanced_form_starts_its_own_run(
-    window: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, window: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.ui.setup.enhanced_tab.EnhancedTab._found", lambda _: [])
     window.show_tab("Enhanced Setup")
@@ -948,7 +952,9 @@ def test_the_enhanced_form_starts_its_own_run(
     assert window.session.config is not None
     assert (window.session.config.train_mode, window.session.config.adapter_name) == ("orpo", "odds")
     trainers(workers)[0].say(event.Warned(message="The weights do not change.", hint="Raise the learning rate."))
-    assert messages(window)[0] == "The weights do not change. Raise the learning rate."
+    told = child(window.run_panel, QLabel, "run_warning")
+    qtbot.waitUntil(lambda: told.text() == "The weights do not change. Raise the learning rate.")
+    assert messages(window) == []
     trainers(workers)[0].end(event.Finished())
 
 

@@ -398,9 +398,11 @@ def test_settings_that_cannot_be_built(
 def test_small_data_and_cut_examples_are_told(tmp_path: Path) -> None:
     model, data = write_model(tmp_path / "model"), write_data(tmp_path / "data", train=5, valid=2)
     run, said = start(config_for(model, data, batch_size=8, max_seq_length=20), tmp_path / "run")
-    messages = " ".join(event.message for event in said.of(Warned))
-    assert "fewer examples (5) than a batch holds (8)" in messages
-    assert "longer than 20 tokens" in messages
+    messages = [event.message for event in said.of(Warned)]
+    (small,) = [event for event in said.of(Warned) if "batches" in event.message]
+    assert small.message == "There are only 5 examples to train on: the batches will hold 5."
+    assert small.hint == "Use a batch size of at most 5."
+    assert any("longer than 20 tokens" in message for message in messages)
     assert said.of(Started)[0].batch_size == 5
     assert yaml.safe_load(run.config.read_text())["batch_size"] == 5
 
