@@ -24,7 +24,10 @@ WORDS = {name: method.label for name, method in METHODS.items()} | FINE_TUNE_TYP
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its key, title and width, the text, and the value to sort by (None comes last either way)."""
+    """One column: its key, title and width, the text, and the value to sort by (None comes last either way).
+
+    One that is not ``shown`` is there once somebody ticks it.
+    """
 
     key: str
     title: str

@@ -131,6 +131,7 @@ class RunView(QTableView):
         header.customContextMenuRequested.connect(self._on_header_menu)
         for place, column in enumerate(RUN_COLUMNS):
             self.setColumnWidth(place, theme.text_width(column.width))
+            self.setColumnHidden(place, not column.shown)
         header.sectionResized.connect(self._on_resized)
         header.setSortIndicator(CREATED_COLUMN, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)

@@ -211,6 +211,15 @@ def test_columns_are_hidden_and_remembered(qtbot: QtBot, tab: RunsTab) -> None:
     assert again.table.columnWidth(COLUMN_KEYS.index("name")) == 222
 
 
+def test_a_column_for_few_is_there_once_it_is_ticked(qtbot: QtBot, tab: RunsTab) -> None:
+    learned = COLUMN_KEYS.index("learned")
+    assert [place for place in range(len(COLUMN_KEYS)) if tab.table.isColumnHidden(place)] == [learned]
+    next(one for one in tab.table.column_menu().actions() if one.text() == "Learned").trigger()
+    assert not tab.table.isColumnHidden(learned)
+    tab.hide()
+    assert not shown(qtbot).table.isColumnHidden(learned)
+
+
 def test_only_widths_that_somebody_chose_are_kept_from_fitting(qtbot: QtBot, tab: RunsTab, home: Path) -> None:
     """What a list made narrow to show more is not somebody's wish at the next start."""
     tab.resize(900, 600)
@@ -750,7 +759,8 @@ def test_no_text_is_cut_while_there_is_room(qtbot: QtBot, home: Path, runs: list
         for place, column in enumerate(RUN_COLUMNS):
             text, dot = column.text(tab.table.summary(model.index(row, 0))), 20 if column.key == "state" else 0
             needed = metrics.horizontalAdvance(text) + dot
-            assert column.key == "curve" or tab.table.columnWidth(place) >= needed, column.key
+            if column.key != "curve" and not tab.table.isColumnHidden(place):
+                assert tab.table.columnWidth(place) >= needed, column.key
     tab.table.setColumnWidth(0, 60)  # a person wants it narrow: so it stays
     tab.refresh()
     qtbot.wait(50)
