@@ -72,6 +72,8 @@ class SelectedRuns(QFrame):
         self._parts.setTabEnabled(DIFFERENCES, True)
         self._parts.setCurrentIndex(self._wanted[many])
         self._parts.setTabEnabled(DIFFERENCES if not many else DETAILS, False)
+        self._parts.setTabToolTip(DETAILS, tr("Select one run: several are selected") if many else "")
+        self._parts.setTabToolTip(DIFFERENCES, "" if many else tr("Select several runs to see how they differ"))
         self._parts.blockSignals(False)
 
     def _on_part(self, part: int) -> None:

@@ -386,6 +386,10 @@ def test_differences_are_listed_and_nothing_else(qtbot: QtBot, tab: RunsTab, run
     select(qtbot, tab, runs[1])
     assert parts(tab).currentIndex() == 0
     assert not parts(tab).isTabEnabled(2)
+    assert [parts(tab).tabToolTip(at) for at in (0, 2)] == ["", "Select several runs to see how they differ"]
+    select(qtbot, tab, runs[0], runs[1])
+    assert not parts(tab).isTabEnabled(0)
+    assert [parts(tab).tabToolTip(at) for at in (0, 2)] == ["Select one run: several are selected", ""]
 
 
 def test_a_curve_that_grows_is_followed(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
