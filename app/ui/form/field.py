@@ -36,6 +36,7 @@ class Field(QWidget):
     """
 
     own_problem_changed = Signal()
+    is_of_form = True  # what is undone in it are the steps of the store: a second order of them would tear both
 
     def __init__(
         self,
@@ -88,6 +89,16 @@ class Field(QWidget):
         self.editor.set_value(value if self._shown is None else self._shown(value))
         self._show_reset()
         self._set_own(None)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether a text stands there that the store did not take: undo takes that back first."""
+        unread = isinstance(self.editor, NumberBox) and not self.editor.is_read
+        return self._is_typed and (unread or self.own_problem is not None)
+
+    def undo(self) -> None:
+        """Shows what the store has."""
+        self.refresh()
 
     def set_label(self, text: str) -> None:
         """Names the field anew, where what its number means is a choice."""
@@ -186,9 +197,13 @@ class Field(QWidget):
             return "on" if value else "off"
         return f"{value:g}" if isinstance(value, float) else str(value or "nothing")
 
+    def _is_default(self) -> bool:
+        value = self._store.value(self.path)
+        return self._store.is_default(self.path) or bool(value == self.default_value())
+
     def _show_reset(self) -> None:
         text = tr("Back to {default_text}", default_text=self._default_text())
-        self.reset_button.setVisible(self._resettable and self._store.value(self.path) != self.default_value())
+        self.reset_button.setVisible(self._resettable and not self._is_default())
         self.reset_button.setAccessibleName(text)
         self.reset_button.setToolTip(text)
 

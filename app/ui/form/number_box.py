@@ -116,6 +116,12 @@ class NumberBox(QAbstractSpinBox):
         """The number that the text means; None if it is none."""
         return self._parse(self.lineEdit().text())
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the text is a number, or nothing where that is allowed."""
+        text = self.lineEdit().text()
+        return self._parse(text) is not None or (self._spec.optional and not text.strip())
+
     def _parse(self, text: str) -> float | int | None:
         plain = text.replace(",", "").replace("_", "").replace("\u202f", "").replace(" ", "").replace("−", "-")
         try:
@@ -137,9 +143,8 @@ class NumberBox(QAbstractSpinBox):
             self.unreadable.emit(text)
 
     def _on_finished(self) -> None:
-        text = self.lineEdit().text()
-        if self._parse(text) is None and not (self._spec.optional and not text.strip()):
-            self.unreadable.emit(text)
+        if not self.is_read:
+            self.unreadable.emit(self.lineEdit().text())
 
     # -- Qt ---------------------------------------------------------------------------------------------------
 

@@ -215,6 +215,11 @@ class ConfigStore(QObject):
     def can_redo(self) -> bool:
         return bool(self._future)
 
+    @property
+    def previous(self) -> TrainConfig | None:
+        """Where undo leads to, the very object; None where it leads nowhere."""
+        return self._past[-1][0] if self._past else None
+
     def undo(self) -> None:
         """Takes the last change back, whatever made it."""
         if self._past:
@@ -246,9 +251,11 @@ class ConfigStore(QObject):
     def reset(self) -> None:
         """Back to the defaults; model and data stay, because finding them again is the tedious part."""
         kept = {path: self.value(path) for path in ("model", "data", "valid_data", "test_data")}
-        self.replace(self._defaults.with_values(kept))
-        self._following = self._new_following
-        self.follow(dict(self._followed))
+        followed = {path: value for path, value in self._followed.items() if path in self._new_following}
+        config = self._defaults.with_values(kept | followed)
+        if config != self._config:
+            self._remember((self._config, self._following))
+        self._put((config, self._new_following))
 
     def default(self, path: str) -> Any:
         """What a field goes back to; for one that follows, what it would be."""
@@ -256,8 +263,8 @@ class ConfigStore(QObject):
         return self._followed.get(path, own) if path in self._new_following else own
 
     def is_default(self, path: str) -> bool:
-        """True if the value is the one that the field goes back to."""
-        return bool(self.value(path) == self.default(path))
+        """True if the value is the one that the field goes back to, or is worked out: nobody has set it."""
+        return path in self._following or bool(self.value(path) == self.default(path))
 
     def set_defaults(self, defaults: TrainConfig, following: frozenset[str] = FOLLOWING) -> None:
         """Changes what the form goes back to, and which of that follows; the values stay."""

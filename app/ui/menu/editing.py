@@ -31,8 +31,14 @@ def possible_edits(focused: QWidget | None) -> EditActs:
 
 
 def own_edits(focused: QWidget) -> EditActs:
-    """What of `EDITS` the field itself can do now."""
-    field = _written_in(focused)
+    """What of `EDITS` the field itself can do now; what is typed into a form is among the steps of that."""
+    found = _own_edits(_written_in(focused))
+    if any(getattr(one, "is_of_form", False) for one in _parents(focused)):
+        return {name: act for name, act in found.items() if name not in ("undo", "redo")}
+    return found
+
+
+def _own_edits(field: QWidget) -> EditActs:
     if isinstance(field, QLineEdit):
         return _of_line(field)
     if isinstance(field, (QTextEdit, QPlainTextEdit)):

@@ -42,6 +42,7 @@ class RunPanel(QWidget):
     requested = Signal(str)  # one of `app.ui.run.result_view.ACTIONS`
     extend_requested = Signal(int)  # the new number of iterations in all
     resume_requested = Signal()
+    folded = Signal()  # or unfolded
     answer_requested = Signal()  # before and after
     told = Signal(str)
     view_changed = Signal()  # of the chart, by the user
@@ -95,6 +96,7 @@ class RunPanel(QWidget):
         self.setMinimumWidth(STRIP_WIDTH if folded else PANEL_MINIMUM)
         self.setMaximumWidth(STRIP_WIDTH if folded else UNBOUND)
         self._on_run()
+        self.folded.emit()
 
     def with_view(self, settings: Settings) -> Settings:
         """The settings with the chart's view as it is now."""
@@ -120,7 +122,7 @@ class RunPanel(QWidget):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(theme.SPACE, 0, theme.SPACE * 2, theme.SPACE * 2)
         text = tr(
-            "Choose a model and training data on the left, then press Start training.\n\nYou "
+            "Choose a model and training data in Setup, then press Start training.\n\nYou "
             "will see the loss fall, the speed, the time left and the log. You can pause or stop "
             "at any time: what was learned is saved."
         )

@@ -65,6 +65,7 @@ class RunDetail(QWidget):
             return
         for name, text in self._texts(run).items():
             self._values[name].setText(text)
+        self._best_label.setText(tr("Best reward") if run.rewarded else DETAIL_LABELS["best"])
         self._message.setText(run.message)
         self._message.setVisible(bool(run.message))
         if not (same and self._is_edited()):
@@ -87,7 +88,6 @@ class RunDetail(QWidget):
 
     def _texts(self, run: RunSummary) -> dict[str, str]:
         best = loss_text(run.best_figure) if run.best_figure is not None else "–"
-        best = tr("mean reward {best}", best=best) if run.rewarded else best
         if run.best_iteration is not None:
             best += tr(" at iteration {best_iteration:,}", best_iteration=run.best_iteration)
         return {
@@ -129,6 +129,8 @@ class RunDetail(QWidget):
             self._values[name] = value
             grid.addWidget(label, row, 0)
             grid.addWidget(value, row, 1)
+            if name == "best":
+                self._best_label = label
         layout.addWidget(self._message)
         layout.addLayout(grid)
         layout.addStretch(1)

@@ -94,6 +94,7 @@ class RunView(QTableView):
         self.filter.modelAboutToBeReset.connect(self._keep)
         self.setModel(self.filter)
         self.filter.modelReset.connect(self._restore)
+        self.filter.dataChanged.connect(self._on_texts)
         self.selectionModel().selectionChanged.connect(self.chosen_changed)
         self._dress()
         self._build_header()
@@ -187,10 +188,15 @@ class RunView(QTableView):
     def _fit_columns(self) -> None:
         """Gives every text its room, names as far as there is some, until somebody chose a width."""
         shown = [self.summary(self.filter.index(row, 0)) for row in range(min(self.filter.rowCount(), FITTED_ROWS))]
-        self._wanted = {
+        self._wanted = self._widths_for(shown)
+        self._set_widths()
+
+    def _widths_for(self, runs: Sequence[RunSummary]) -> dict[int, int]:
+        """The px that the texts of runs take in each column, by its place, and its title."""
+        return {
             # Each text once: most of them are the same.
             place: max(
-                max(map(self.fontMetrics().horizontalAdvance, {column.text(run) for run in shown}), default=0)
+                max(map(self.fontMetrics().horizontalAdvance, {column.text(run) for run in runs}), default=0)
                 + NAME_PADDING
                 + (2 * DOT if place == STATE_COLUMN else 0),
                 self.horizontalHeader().sectionSizeHint(place),
@@ -198,7 +204,14 @@ class RunView(QTableView):
             for place, column in enumerate(RUN_COLUMNS)
             if place != CURVE_COLUMN
         }
-        self._set_widths()
+
+    def _on_texts(self, first: QModelIndex, last: QModelIndex) -> None:
+        """Columns grow with texts that became longer; they do not shrink under the pointer."""
+        rows = range(first.row(), min(last.row() + 1, FITTED_ROWS))
+        found = self._widths_for([self.summary(self.filter.index(row, 0)) for row in rows])
+        if any(width > self._wanted.get(place, 0) for place, width in found.items()):
+            self._wanted |= {place: max(width, self._wanted.get(place, 0)) for place, width in found.items()}
+            self._set_widths()
 
     def _set_widths(self) -> None:
         """Columns get what they want up to a width that leaves room for others, and what is over goes round."""

@@ -52,7 +52,6 @@ class Forms(QObject):
     ) -> None:
         super().__init__(parent)
         self._in_use = self._plain = self._enhanced = Form(store, find_problems, is_checking)
-        self._undone: tuple[Form, TrainConfig] | None = None
 
     # -- which is in use --------------------------------------------------------------------------------------
 
@@ -91,11 +90,12 @@ class Forms(QObject):
         if loaded.says_nothing:
             self._tell(tr("{name} was not opened. {no_config}", name=path.name, no_config=NO_CONFIG), "error")
             return
-        self._replace(loaded.config, loaded.problems if loaded.trainer else ())
+        before = self._in_use
+        earlier = self._replace(loaded.config, loaded.problems if loaded.trainer else ())
         self.shown_requested.emit("")
         _remember(path)
         said = tr("Opened {name}{whose}. {told}", name=path.name, whose=_whose(loaded), told=loaded.told())
-        self._tell_undoable(said.strip())
+        self._tell_undoable(said.strip(), before, earlier)
 
     def take_config(self, config: TrainConfig) -> None:
         """Puts a whole config into the form that it belongs to, and shows that."""
@@ -104,11 +104,10 @@ class Forms(QObject):
 
     def set_up_trial(self, method: Method) -> None:
         """Fills the form with a short run of a method on the starter."""
-        self._in_use = self._enhanced
-        self._replace(with_name(trial_config(method), ()))
-        self._tell_undoable(
-            tr("The form is set for a trial of {label} on the starter. Press Start.", label=method.label)
-        )
+        before, self._in_use = self._in_use, self._enhanced
+        earlier = self._replace(with_name(trial_config(method), ()))
+        said = tr("The form is set for a trial of {label} on the starter. Press Start.", label=method.label)
+        self._tell_undoable(said, before, earlier)
 
     def save_config(self, path: Path) -> None:
         """Writes the form as a config file."""
@@ -126,28 +125,39 @@ class Forms(QObject):
 
     def reset(self) -> None:
         """Puts the form back to the defaults."""
-        self._undone = self._in_use, self.store.config
+        before, earlier = self._in_use, self.store.previous
         self.store.reset()
-        self._tell_undoable(tr("The form is back to its defaults; model and data stay."))
+        self._tell_undoable(tr("The form is back to its defaults; model and data stay."), before, earlier)
 
-    def undo(self) -> None:
-        """Brings back the form as it was before a config was opened or the form was reset."""
-        if self._undone is not None:
-            self._in_use, config = self._undone
-            self._undone = self._in_use, self.store.config
-            self.store.replace(config)
-
-    def _replace(self, config: TrainConfig, notes: Sequence[Problem] = ()) -> None:
+    def _replace(self, config: TrainConfig, notes: Sequence[Problem] = ()) -> TrainConfig | None:
+        """Gives where undo led before."""
         if not method_of(config).is_stock:
             self._in_use = self._enhanced
-        self._undone = self._in_use, self.store.config
+        earlier = self.store.previous
         self.store.replace(config, notes)
+        return earlier
 
     def _tell(self, text: str, kind: NoticeKind = "info") -> None:
         self.told.emit(Notice(text, kind))
 
-    def _tell_undoable(self, text: str) -> None:
-        self.told.emit(Notice(text, "info", tr("Undo"), self.undo))
+    def _tell_undoable(self, text: str, before: Form, earlier: TrainConfig | None) -> None:
+        """Offers to undo the last change of the form in use, if it was one: where undo leads is not what it was
+        ``earlier``. The form that was in use ``before`` is it then again."""
+        store, previous = self.store, self.store.previous
+        if previous is earlier:
+            self._tell(text)
+            return
+
+        assert previous is not None
+
+        def undo() -> None:
+            if store.previous is previous:
+                store.undo()
+            else:  # the form was edited since
+                store.replace(previous)
+            self._in_use = before
+
+        self.told.emit(Notice(text, "info", tr("Undo"), undo, lambda: store.config is not previous))
 
 
 def _whose(loaded: LoadedConfig) -> str:

@@ -241,7 +241,8 @@ class UserActions(QObject):
         name = self._session.name
         if not self._session.is_live:
             self._session.leave()
-        self._tell(tr("{name} is no longer there: {path} was moved or deleted.", name=name, path=run.path), "error")
+        said = tr("{name} is no longer there: {path} was moved or deleted.", name=name, path=run.path)
+        self.told.emit(Notice(said, "error", holds=lambda: not run.path.exists()))
         return None
 
     def extend_run(self, iterations: int) -> None:

@@ -238,7 +238,9 @@ class MainWindow(QMainWindow):
         self.user_actions.queue.shown_requested.connect(self._show_queue)
         self.session.state_changed.connect(self._on_state)
         queue = self.user_actions.queue
-        for happened in (self.session.state_changed, self.session.run_changed, self.session.renamed, queue.changed):
+        session, stores = self.session, (self.store, self.enhanced_store)
+        changes = [session.state_changed, session.run_changed, session.renamed, queue.changed]
+        for happened in (*changes, self.run_panel.folded, *(store.changed for store in stores)):
             happened.connect(self.messages.look)
         self.status_line.titled.connect(self.setWindowTitle)
         self.session.emitted.connect(self._on_event)

@@ -104,8 +104,8 @@ class StoreSteps(RuleBasedStateMachine):
     def reset(self) -> None:
         self.store.reset()
         kept = {path: self.now[0].value(path) for path in STAYS}
-        self._becomes(TrainConfig().with_values(kept), FOLLOWING)
-        self._followed(self.worked_out)
+        followed = {path: value for path, value in self.worked_out.items() if path in FOLLOWING}
+        self._becomes(TrainConfig().with_values(kept | followed), FOLLOWING)
 
     @precondition(lambda self: self.past)
     @rule()

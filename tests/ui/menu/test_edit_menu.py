@@ -50,9 +50,9 @@ def fields(qtbot: QtBot, form: FakeForm) -> dict[str, QWidget]:
     for field in found.values():
         layout.addWidget(field)
     window.show()
-    window.activateWindow()
     qtbot.addWidget(window)
-    qtbot.waitActive(window)
+    with qtbot.waitActive(window):
+        window.activateWindow()
     return found
 
 

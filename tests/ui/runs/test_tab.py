@@ -38,7 +38,7 @@ from app.ui.menu.editing import possible_edits
 from app.ui.message.bar import Notice
 from app.ui.platform.own_texts import created_text
 from app.ui.runs.action_bar import RunActionBar
-from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, best_text, loss_kind, since_text
+from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, STATE_COLUMN, best_text, loss_kind, since_text
 from app.ui.runs.overlay import OverlayRun, RunOverlay
 from app.ui.runs.tab import RunsTab
 from app.ui.runs.trash import Trashed
@@ -209,6 +209,23 @@ def test_columns_are_hidden_and_remembered(qtbot: QtBot, tab: RunsTab) -> None:
     again = shown(qtbot)
     assert again.table.isColumnHidden(COLUMN_KEYS.index("data"))
     assert again.table.columnWidth(COLUMN_KEYS.index("name")) == 222
+
+
+def test_a_column_grows_with_texts_that_become_longer(qtbot: QtBot, tab: RunsTab, home: Path) -> None:
+    run = make_run(home / "data" / "runs", "early", ending="early_stopping", day=9)
+    whole = run.events.read_text()
+    run.events.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    tab.resize(1000, 600)
+    tab.refresh()
+    settled(qtbot, tab)
+    with run.events.open("w") as file:
+        file.write(whole)
+    tab.refresh()
+    settled(qtbot, tab)
+    texts = [tab.table.filter.index(row, STATE_COLUMN).data() for row in range(4)]
+    assert "Stopped early" in texts
+    needed = tab.table.fontMetrics().horizontalAdvance("Stopped early") + 20
+    assert tab.table.columnWidth(STATE_COLUMN) >= needed
 
 
 def test_a_column_for_few_is_there_once_it_is_ticked(qtbot: QtBot, tab: RunsTab) -> None:

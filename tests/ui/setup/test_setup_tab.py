@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QCheckBox, QLabel, QLineEdit, QPushButton, QWidget
+from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QCheckBox, QLabel, QLineEdit, QMainWindow, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.config.spec import field_specs
@@ -26,6 +27,7 @@ from app.core.target.preset import PRESETS
 from app.ui.form.number_box import NumberBox
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.form.store import ConfigStore
+from app.ui.menu.edit_menu import EditMenu
 from app.ui.setup.config_tab import ConfigTab
 from app.ui.setup.estimate_panel import RunTime
 from app.ui.setup.setup_tab import SetupTab
@@ -257,6 +259,53 @@ def test_what_the_form_works_out_itself_is_no_step_of_undo(qtbot: QtBot, known: 
         50
     )  # other data: their iterations are worked out anew, and are no step either
     assert store.can_redo
+
+
+def test_the_keys_of_undo_in_a_field_are_steps_of_the_form(qtbot: QtBot, tab: SetupTab) -> None:
+    """Whatever has the keyboard, and also while a number is typed that was not left yet: one order of steps."""
+    window = QMainWindow()
+    window.setCentralWidget(tab)
+    EditMenu(window.menuBar().addMenu("Edit"), window).set_form(lambda: tab.store)
+    qtbot.addWidget(window, before_close_func=lambda _window: tab.setParent(None))
+    window.show()
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    rate, batch, name = (find(tab, path) for path in ("learning_rate", "batch_size", "adapter_name"))
+
+    def seen() -> tuple[object, ...]:
+        config = tab.store.config
+        shown = rate.text_value(), batch.text_value(), name.value()
+        assert shown == (config.learning_rate, config.batch_size, config.adapter_name)
+        return shown
+
+    def press(keys: str) -> None:
+        focused = QApplication.focusWidget()
+        assert focused is not None
+        QTest.keySequence(focused, QKeySequence(keys))
+
+    states = [seen()]
+    for field, text in ((rate, "3e-4"), (rate, "2e-4"), (name, "mine"), (batch, "4")):
+        retype(qtbot, field, text)
+        states.append(seen())
+        if field is not batch:
+            press("Tab")
+    assert batch.hasFocus() or batch.isAncestorOf(QApplication.focusWidget())
+    for _ in range(2):
+        for state in reversed(states[:-1]):
+            press("Ctrl+Z")
+            assert seen() == state
+        press("Ctrl+Z")
+        assert seen() == states[0]
+        for state in states[1:]:
+            press("Ctrl+Shift+Z")
+            assert seen() == state
+    # What was typed and is no number goes first.
+    retype(qtbot, batch, "4x")
+    assert (batch.text_value(), tab.store.value("batch_size")) == (None, 4)
+    press("Ctrl+Z")
+    assert seen() == states[-1]
+    press("Ctrl+Z")
+    assert seen() == states[-2]
 
 
 def test_a_value_that_follows_shows_no_way_back_after_undo(qtbot: QtBot, tab: SetupTab) -> None:

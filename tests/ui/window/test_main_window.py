@@ -536,6 +536,11 @@ def test_what_a_run_said_last_is_not_told_twice(ready: MainWindow, workers: list
     ready.fold.choose(False)
     worker.say(warned)
     assert messages(ready) == [f"{said} Try other data."]
+    ready.fold.choose(True)
+    assert messages(ready) == [], "the panel says it again"
+    ready.fold.choose(False)
+    worker.say(warned)
+    assert messages(ready) == [f"{said} Try other data."]
     worker.end(event.Finished(reason="completed", iteration=600, message=said))
     assert not any(said in text for text in messages(ready))
     assert said in child(ready.run_panel, QLabel, "run_sentence").text()
@@ -916,8 +921,27 @@ def test_a_config_goes_to_the_form_that_has_its_method(window: MainWindow, tmp_p
     assert window.enhanced_tab.isVisible()
     assert window.enhanced_store.value("beta") == 0.3
     assert window.store.value("train_mode") == "sft"
-    window.forms.undo()
+    assert messages(window) != []
+    act(window)
     assert window.enhanced_store.value("train_mode") == "sft"
+    assert messages(window) == []
+
+
+def test_reset_is_undone_by_its_message_or_by_the_menu_and_told_no_longer(window: MainWindow) -> None:
+    window.store.set("learning_rate", 3e-4)
+    for undo in (act, lambda one: one.menu.editing._act("undo")):
+        window.forms.reset()
+        assert window.store.value("learning_rate") == 1e-4
+        assert "back to its defaults" in messages(window)[0]
+        undo(window)
+        assert window.store.value("learning_rate") == 3e-4
+        assert messages(window) == []
+    window.store.set("learning_rate", 1e-4)
+    window.store.set("seed", 3)
+    window.store.set("seed", 0)
+    window.forms.reset()  # which changes nothing: there is nothing that its message could undo
+    assert window.store.previous is not None
+    assert [message.action for message in window.messages.messages()] == [""]
 
 
 @pytest.mark.parametrize("name", ["Setup", "Enhanced Setup"])
