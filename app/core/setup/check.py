@@ -11,7 +11,7 @@ from pathlib import Path
 from app.core.config.train_config import TrainConfig
 from app.core.data.label import imbalance
 from app.core.data.report import DataReport
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.method.reward import reward_doubts
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity
@@ -96,9 +96,8 @@ def _data(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
         first = data.errors[0] if data.errors else None
         yield Problem(
             "data",
-            tr("The data cannot be used yet: {errors}.", errors=plural(data.error_count, "error"))
-            + (tr(" The first: {reason}", reason=first.reason) if first else ""),
-            hint=first.hint if first else "",
+            tr("The data cannot be used yet: {errors}.", errors=plural(data.error_count, "error")),
+            hint=joined((tr("The first: {reason}", reason=first.reason), first.hint)) if first else "",
             file=first.file if first else "",
             line=first.line if first else None,
         )

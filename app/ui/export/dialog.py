@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -176,6 +176,7 @@ class ExportDialog(JobDialog):
         self._space.setText(text)
         self._problem.setText(said)
         self._problem.setVisible(bool(said) and not self._job.is_running)
+        self.export_button.setToolTip(said)
         self._show_buttons()
 
     def _show_buttons(self) -> None:
@@ -192,6 +193,10 @@ class ExportDialog(JobDialog):
         elif isinstance(said, event.Result):
             self.result_card.show_result(said.data)
             self.result_card.show()
+            QTimer.singleShot(0, self._show_result)  # once it has its place
+
+    def _show_result(self) -> None:
+        self._scroll.ensureWidgetVisible(self.result_card)
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         if outcome.completed:
@@ -232,7 +237,7 @@ class ExportDialog(JobDialog):
         right.addWidget(self.progress)
         right.addWidget(self.result_card)
         right.addStretch(1)
-        scroll = QScrollArea(self)
+        scroll = self._scroll = QScrollArea(self)
         scroll.setAccessibleName(tr("What is exported, and how"))
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)

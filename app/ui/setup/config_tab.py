@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import ClassVar, Protocol
 
@@ -261,7 +262,10 @@ class ConfigTab(QWidget):
         for problem in self.problems:
             by_path.setdefault(self.told_at.get(problem.path, problem.path), []).append(problem)
         for path, field in fields.items():
-            field.set_problems(by_path.get(path, []))
+            found = by_path.get(path, [])
+            if path == "data" and not self.data_panel.summary.banner.isHidden():
+                found = [replace(problem, hint="") for problem in found]  # the banner says it below
+            field.set_problems(found)
         self.targets.chooser.set_problems(by_path.get("targets", []))
         known = self.estimate.estimate
         self.targets.chooser.show_memory(known.total if known is not None else None)
