@@ -140,7 +140,7 @@ def test_unusable_data_name_the_first_fault_and_its_line() -> None:
     found = check_config(TrainConfig(**GOOD), None, report(usable=False, errors=[fault], counts={"empty_field": 3}))
     problem = next(p for p in found if p.path == "data")
     assert "3 errors" in problem.message
-    assert "The answer is empty." in problem.message
+    assert problem.hint.startswith("The first: The answer is empty. ")
     assert (problem.file, problem.line) == ("a.jsonl", 7)
 
 

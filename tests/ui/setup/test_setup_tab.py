@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
-from app.core.problem import Severity
+from app.core.problem import Problem, Severity
 from app.core.quantity import bytes_text
 from app.core.setup.config_file import parse_config
 from app.core.setup.duration import Duration
@@ -316,6 +316,20 @@ def test_a_value_that_follows_shows_no_way_back_after_undo(qtbot: QtBot, tab: Se
     tab.store.follow({"adapter_name": "starter · r32"})
     assert tab.store.value("adapter_name") == "starter · r32"
     assert tab.training.made_fields["adapter_name"].reset_button.isHidden()
+
+
+def test_what_the_banner_of_the_data_says_is_not_said_above_it_too(
+    tab: SetupTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Problem("data", "The data cannot be used yet.", hint="The first: the columns are unknown.")
+    monkeypatch.setattr(SetupTab, "_found", lambda _: [told])
+    said = find(tab, "data.problem", QLabel)
+    tab.store.set("data", "/d.jsonl")
+    tab.check()
+    assert said.text() == "The data cannot be used yet. The first: the columns are unknown."
+    tab.data_panel.summary.banner.show()
+    tab.check()
+    assert said.text() == "The data cannot be used yet."
 
 
 # -- problems and Start ---------------------------------------------------------------------------------------
