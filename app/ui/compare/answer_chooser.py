@@ -149,7 +149,8 @@ class ElidedBox(CalmBox):
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         text = self.currentText() or self.placeholderText()
         room = self.width() - TEXT_MARGIN
-        option.currentText = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
+        # In the middle: names begin alike, and what tells them apart stands at their end.
+        option.currentText = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, room)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 

@@ -352,7 +352,7 @@ class DataEditPage(QWidget):
             (len(edits.added), tr("added")),
         )
         parts = [tr("{count:,} {word}", count=count, word=word) for count, word in counts if count]
-        parts += [f"“{old}” → “{new}”" for old, new in edits.roles.items()]
+        parts += [tr("“{old}” → “{new}”", old=old, new=new) for old, new in edits.roles.items()]
         parts += [tr("{name} appended", name=file.name) for file in edits.appended]
         self.undo_button.setEnabled(self.history.can_undo)
         self.redo_button.setEnabled(self.history.can_redo)

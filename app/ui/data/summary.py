@@ -167,6 +167,11 @@ class DataSummary(QWidget):
         row.addWidget(self.again_button)
         return row
 
+    @property
+    def tells_fault(self) -> bool:
+        """Whether its banner says why the data cannot be used."""
+        return not self.columns_button.isHidden()
+
     def _left_out_label(self) -> QLabel:
         self.left_out_label = QLabel(tr("in rows that are left out"), self)
         self.left_out_label.setObjectName("data.left_out")

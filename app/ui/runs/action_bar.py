@@ -367,7 +367,7 @@ class RunActionBar(QWidget):
         size = sum(folder_bytes(run.run.path) for run in runs[:LISTED]) + sum(r.size_bytes for r in runs[LISTED:])
         names = "\n".join(f"• {run.name}  ({run.run.name})" for run in runs[:LISTED])
         rest = tr("\n… and {runs:,} more", runs=len(runs) - LISTED) if len(runs) > LISTED else ""
-        what = f"“{runs[0].name}”" if len(runs) == 1 else plural(len(runs), "run")
+        what = tr("“{name}”", name=runs[0].name) if len(runs) == 1 else plural(len(runs), "run")
         box = message_box(self)
         box.setText(tr("Move {what} to the Trash? {size} in all.", what=what, size=bytes_text(size)))
         box.setInformativeText(

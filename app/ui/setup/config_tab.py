@@ -263,8 +263,8 @@ class ConfigTab(QWidget):
             by_path.setdefault(self.told_at.get(problem.path, problem.path), []).append(problem)
         for path, field in fields.items():
             found = by_path.get(path, [])
-            if path == "data" and not self.data_panel.summary.banner.isHidden():
-                found = [replace(problem, hint="") for problem in found]  # the banner says it below
+            if path == "data" and self.data_panel.summary.tells_fault:
+                found = [replace(problem, hint="") for problem in found]
             field.set_problems(found)
         self.targets.chooser.set_problems(by_path.get("targets", []))
         known = self.estimate.estimate

@@ -327,7 +327,7 @@ def test_what_the_banner_of_the_data_says_is_not_said_above_it_too(
     tab.store.set("data", "/d.jsonl")
     tab.check()
     assert said.text() == "The data cannot be used yet. The first: the columns are unknown."
-    tab.data_panel.summary.banner.show()
+    tab.data_panel.summary.columns_button.show()
     tab.check()
     assert said.text() == "The data cannot be used yet."
 
