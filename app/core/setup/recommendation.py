@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.config.train_config import DEFAULT_ALPHA, WITH_CORRECTION, TrainConfig
-from app.core.language import tr
+from app.core.language import grouped, tr
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity
 from app.core.target.selection import Selection
@@ -142,9 +142,9 @@ def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> li
     advice = _suited(config, inspection)
     if warm > TOO_HOT:
         said = tr(
-            "{each} {warm:.2g} × what suits this model; the loss may jump, and it may forget what it knew.",
+            "{each} {times} × what suits this model; the loss may jump, and it may forget what it knew.",
             each=each,
-            warm=warm,
+            times=grouped(warm) if warm >= 100 else f"{warm:.2g}",
         )
     else:
         said = tr("{each} 1/{warm:.0f} of what suits this model; it will learn slowly.", each=each, warm=1 / warm)

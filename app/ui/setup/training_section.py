@@ -57,6 +57,7 @@ class TrainingSection(Card):
         self.setObjectName("training_section")
         self._store = store
         self._examples: int | None = None
+        self._examples_of = ""  # the data whose examples these are
         self.made_fields: dict[str, Field] = {}
         self._left_out: frozenset[str] = frozenset()
         self._grids: dict[str, tuple[FieldGrid, QWidget]] = {}  # where a field stands: alone or in a block
@@ -92,8 +93,9 @@ class TrainingSection(Card):
 
     def set_train_examples(self, examples: int | None) -> None:
         """Tells how many examples there are to train on; None while that is not known."""
-        if examples != self._examples:
-            self._examples = examples
+        known = examples, self._store.config.data
+        if known != (self._examples, self._examples_of):
+            self._examples, self._examples_of = known
             self._update()
 
     def leave_out(self, paths: frozenset[str]) -> None:
@@ -142,7 +144,8 @@ class TrainingSection(Card):
 
     def _update(self) -> None:
         config = self._store.config
-        if config.epochs is not None and self._examples:
+        # Undo comes to other data before their examples are counted: it brings its own iterations.
+        if config.epochs is not None and self._examples and config.data == self._examples_of:
             self._store.derive("iters", plan.iterations(config, self._examples))
         fields = self.made_fields
         fields["early_stopping.patience"].setEnabled(config.early_stopping.enabled)

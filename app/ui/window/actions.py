@@ -58,6 +58,7 @@ class UserActions(QObject):
         self.forms = forms
         self._session = session
         self._started = forms.in_use
+        self.is_told_beside: Callable[[], bool] = lambda: False  # whether the panel with the run's end is in sight
         self._trashed: Path | None = None  # the run that was shown when it went to the Trash
         self.queue = QueueSession(session, self)
         self.queue.told.connect(self.told)
@@ -270,9 +271,15 @@ class UserActions(QObject):
                 self.forms.use(form.store)
                 self.forms.shown_requested.emit(path)
 
-            self.told.emit(Notice(outcome.sentence(), "error", tr("Show"), show))
-        else:
-            self._tell(outcome.sentence(), "error")
+            self.told.emit(Notice(outcome.sentence(), "error", tr("Show"), show, self._is_shown_ended(run)))
+        elif not self.is_told_beside():
+            is_last = self._is_shown_ended(run)
+            holds = lambda: is_last() and not self.is_told_beside()  # noqa: E731
+            self.told.emit(Notice(outcome.sentence(), "error", holds=holds))
+
+    def _is_shown_ended(self, run: RunDir) -> Callable[[], bool]:
+        """Whether the run that ended is still what is shown: a sentence without its name is about no other."""
+        return lambda: self._session.run == run and not self._session.is_live
 
     def _tell_silence(self, seconds: int) -> None:
         said = tr(

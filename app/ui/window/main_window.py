@@ -216,6 +216,7 @@ class MainWindow(QMainWindow):
         self.forms.shown_requested.connect(self._show_setup)
         self.welcome.told.connect(self._tell)
         self.welcome.config_requested.connect(self.ask_open_config)
+        self.user_actions.is_told_beside = lambda: not self.run_panel.is_folded
         self.user_actions.compare_requested.connect(self._show_compare)
         self.user_actions.export_requested.connect(self.export_actions.ask_export)
         self.user_actions.chat_requested.connect(self.tuned_actions.ask_chat)

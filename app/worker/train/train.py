@@ -438,8 +438,8 @@ class _Training:
                 name=name,
             )
             return TaskError(said, tr("Copy or download the model again."), iteration)
-        rate = self.config.learning_rate
-        hint = tr("Try a learning rate of {rate:g}, a warm-up, or gradient clipping at 1.", rate=rate / 10)
+        rate = min(self.config.learning_rate / 10, TrainConfig().learning_rate)
+        hint = tr("Try a learning rate of {rate:g}, a warm-up, or gradient clipping at 1.", rate=rate)
         said = tr("The training diverged at iteration {iteration:,}: {what}.", iteration=iteration, what=what)
         return TaskError(joined((said, kept)), hint, iteration)
 

@@ -255,10 +255,24 @@ def test_what_the_form_works_out_itself_is_no_step_of_undo(qtbot: QtBot, known: 
         assert seen() == state
     assert not store.can_redo
     store.undo()
-    known.training.set_train_examples(
-        50
-    )  # other data: their iterations are worked out anew, and are no step either
+    # What is worked out anew for other data is no step either.
+    known.training.set_train_examples(50)
     assert store.can_redo
+
+
+def test_undo_of_the_data_brings_back_their_iterations(tab: SetupTab) -> None:
+    """Before it is known how many examples there are: those of the data that were left count no longer."""
+    fresh = tab.store.config
+    tab.store.set("data", "/d.jsonl")
+    tab.training.set_train_examples(640)
+    assert tab.store.config.iters == 1920 != fresh.iters
+    tab.store.undo()
+    assert tab.store.config == fresh
+    tab.training.set_train_examples(None)
+    assert tab.store.config == fresh
+    tab.store.redo()
+    tab.training.set_train_examples(640)  # as many, of other data than none
+    assert tab.store.config.iters == 1920
 
 
 def test_the_keys_of_undo_in_a_field_are_steps_of_the_form(qtbot: QtBot, tab: SetupTab) -> None:

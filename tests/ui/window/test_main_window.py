@@ -546,6 +546,22 @@ def test_what_a_run_said_last_is_not_told_twice(ready: MainWindow, workers: list
     assert said in child(ready.run_panel, QLabel, "run_sentence").text()
 
 
+def test_how_a_run_failed_is_told_where_the_panel_is_folded_and_until_the_next(
+    ready: MainWindow, workers: list[FakeWorker]
+) -> None:
+    ready.user_actions.start()
+    failure = event.Failed(message="The training diverged.", hint="Try less.")
+    trainers(workers)[-1].end(failure)
+    assert messages(ready) == [], "the panel says it"
+    ready.user_actions.start()
+    ready.fold.choose(False)
+    trainers(workers)[-1].end(failure)
+    assert messages(ready) == ["The training diverged. Try less."]
+    ready.user_actions.start()
+    assert messages(ready) == []
+    trainers(workers)[-1].end(event.Finished())
+
+
 def test_a_full_disk_is_told_as_the_worker_says_it(ready: MainWindow, workers: list[FakeWorker]) -> None:
     ready.user_actions.start()
     said = "The disk is full: 1.6\u00a0MB more are needed in /runs/a."
