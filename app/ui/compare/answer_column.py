@@ -117,14 +117,13 @@ class AnswerColumn(QFrame):
 
     def _name(self) -> None:
         alias, candidate = self._alias, self.candidate
-        tuned = candidate is None or not candidate.is_base
         self.chooser.setVisible(not alias)
         self.strength.setVisible(not alias and candidate is not None and not candidate.is_base)
         for button in (self.chat, self.serve, self.export):
             button.setVisible(not alias and candidate is not None and not candidate.is_base)
         self.view.setAccessibleName(tr("Answer of {title}", title=self.title) if self.title else tr("Answer"))
-        who = tr("tuned model's") if tuned else tr("base model's")
-        self.view.setPlaceholderText("" if alias else tr("The {who} answer appears here.", who=who))
+        # In one line also where there are four: Qt shows no second one.
+        self.view.setPlaceholderText("" if alias else tr("The answer appears here."))
 
     def _on_export(self) -> None:
         self.export_requested.emit(self.candidate)

@@ -79,6 +79,8 @@ class PathEditor(ComposedEditor):
     def set_value(self, value: Any) -> None:
         """Shows a value without telling anyone; the end of a long path is what tells paths apart."""
         self.line.set_value(value)
+        if not self.line.hasFocus():
+            self.line.end(False)
         self.line.setToolTip(self.line.text())
 
     def choose(self, path: str) -> None:

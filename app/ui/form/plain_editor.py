@@ -78,10 +78,13 @@ class TextEditor(QLineEdit):
         return self.text()
 
     def set_value(self, value: Any) -> None:
-        """Shows a value without telling anyone; the cursor stays while the text is the same."""
+        """Shows a value without telling anyone; the cursor stays while the text is the same. Of a long one the
+        beginning is shown."""
         text = "" if value is None else str(value)
         if text != self.text():
             self.setText(text)
+            if not self.hasFocus():
+                self.setCursorPosition(0)
 
     def _on_text(self, text: str) -> None:
         self.edited.emit(text)

@@ -262,6 +262,8 @@ class RunsTab(QWidget):
         self._show_catalog()
         if place >= 0 and rest:
             self.table.choose([rest[min(place, len(rest) - 1)]])
+        if self.isVisible():
+            self.table.setFocus()  # the question had the keyboard, and what was pressed is perhaps off by now
         self.refresh()
 
     def _on_brought_back(self, paths: list[Path]) -> None:

@@ -13,7 +13,8 @@ from app.core.problem import Problem, Severity
 from app.ui.form.field import Field
 from app.ui.form.help_popover import HelpButton, HelpPopover
 from app.ui.form.number_box import ONE_OF, NumberBox, number_text, stepped
-from app.ui.form.plain_editor import CheckEditor, ChoiceBox
+from app.ui.form.path_editor import PathEditor
+from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
 from app.ui.form.store import ConfigStore
 from tests.ui.child import child
 
@@ -278,3 +279,21 @@ def test_a_unit_beside_a_one_is_of_one_thing(qtbot: QtBot, store: ConfigStore) -
 def test_every_unit_has_its_word_for_one() -> None:
     units = {spec.unit for spec in field_specs().values() if spec.unit.isalpha() and spec.unit.endswith("s")}
     assert units - {"s"} <= ONE_OF.keys()
+
+
+@pytest.mark.parametrize("path, is_end", [("adapter_name", False), ("model", True)])
+def test_of_a_long_text_the_beginning_is_shown_and_of_a_path_its_end(qtbot: QtBot, path: str, is_end: bool) -> None:
+    store = ConfigStore()
+    field = Field(path, store)
+    qtbot.addWidget(field)
+    text = "/a/long/path/of/models/starter · grpo · r32 · attention"
+    store.set(path, text)
+    line = field.editor.line if isinstance(field.editor, PathEditor) else field.editor
+    assert isinstance(line, TextEditor)
+    assert line.cursorPosition() == (len(text) if is_end else 0)
+    # What is typed is not torn from under the cursor.
+    field.show()
+    line.setFocus()
+    line.setCursorPosition(3)
+    store.set(path, text)
+    assert line.cursorPosition() == 3

@@ -537,6 +537,7 @@ def test_runs_go_to_the_trash_after_a_question_with_their_size(
     settled(qtbot, tab)
     assert names(tab) == ["gamma"]
     assert [one.name for one in tab.table.chosen()] == ["gamma"], "what follows is selected"
+    assert tab.focusWidget() is tab.table
     assert not runs[0].path.exists()
     notice = told.args[0]
     assert notice.holds()
