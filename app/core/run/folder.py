@@ -34,7 +34,7 @@ RUN_REMOTE = "remote.json"  # of a run that trains on another machine: where, an
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
 # In the file; what is true now depends on whether a worker lives.
 OPEN_STATES = ("new", "preparing", "running", "paused")
-EARLY = "early_stopping"  # finished before its last iteration, as was asked
+EARLY_STOPPED = "early_stopping"  # finished before its last iteration, as was asked
 PARKED = "parked"  # paused without a worker, as the file tells it
 
 
@@ -174,7 +174,7 @@ def recorded_state(found: Event, before: str = "new") -> str:
     it still lives: `present_state` looks.
     """
     if isinstance(found, event.Finished):
-        return {"stopped": "stopped", "paused": PARKED, EARLY: EARLY}.get(found.reason, "finished")
+        return {"stopped": "stopped", "paused": PARKED, EARLY_STOPPED: EARLY_STOPPED}.get(found.reason, "finished")
     if isinstance(found, event.Failed):
         return "failed"
     if isinstance(found, event.Paused):

@@ -77,6 +77,10 @@ def test_figures_stand_there_with_their_errors(qtbot: QtBot, card: BenchmarkCard
     card.measuring.button.click()
     assert card.is_busy
     qtbot.waitUntil(lambda: card.result is not None and not card.is_busy, timeout=MEASURE_MS)
-    texts = [label.text() for label in card.findChildren(QLabel) if label.isVisibleTo(card)]
-    assert {"own_choices", "acc", "Base model", "friendly"} <= set(texts)
+
+    def shown() -> list[str]:
+        return [label.text() for label in card.findChildren(QLabel) if label.isVisibleTo(card)]
+
+    qtbot.waitUntil(lambda: {"own_choices", "acc", "Base model", "friendly"} <= set(shown()))
+    texts = shown()
     assert sum("±" in text for text in texts) == 3  # two figures, and what the card is about

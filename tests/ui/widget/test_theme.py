@@ -66,7 +66,7 @@ def test_the_sheet_is_filled_with_the_colours_and_pictures_of_its_scheme(colors:
     assert "@" not in filled
     assert f"QToolTip {{ background: {colors.raised}; color: {colors.text};" in filled
     pictures = re.findall(r"url\((.+?)\)", filled)
-    assert len(pictures) == written.count("url(") == 6
+    assert len(pictures) == written.count("url(") == 7
     for picture in pictures:
         assert picture.endswith(f"-{colors.scheme}.svg")
         assert not QIcon(picture).pixmap(12, 12).isNull()
