@@ -80,7 +80,10 @@ def measured_again(run: RunDir, adapter: Path) -> float:
 # -- what a run says and leaves ---------------------------------------------------------------------------------
 
 
-def test_a_run_from_start_to_finish(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_run_from_start_to_finish(
+    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.worker.train.train.REPORT_AT_LEAST_EVERY_S", math.inf)  # however slow the machine is
     config = config_for(*inputs, iters=20, steps_per_report=8, steps_per_eval=8, save_every=7, learning_rate=5e-3)
     run, said = start(config, tmp_path / "run")
     phases = list(dict.fromkeys(event.phase for event in said.of(Progressed)))
