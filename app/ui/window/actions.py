@@ -262,8 +262,10 @@ class UserActions(QObject):
             go_on = tr("Go on with the old values")
             self.told.emit(Notice(outcome.failure.message, "error", go_on, as_before, self._as_told(run)))
         elif self._session.can_resume:
-            resume = partial(self._resume_told, run)
-            self.told.emit(Notice(outcome.sentence(), "error", tr("Resume"), resume, self._as_told(run)))
+            if not self.is_told_beside():
+                resume = partial(self._resume_told, run)
+                holds = self._is_shown_ended(run, folded=True)
+                self.told.emit(Notice(outcome.sentence(), "error", tr("Resume"), resume, holds))
         elif outcome.failure is not None and outcome.failure.path:
             path, form = outcome.failure.path, self._started
 
@@ -273,13 +275,13 @@ class UserActions(QObject):
 
             self.told.emit(Notice(outcome.sentence(), "error", tr("Show"), show, self._is_shown_ended(run)))
         elif not self.is_told_beside():
-            is_last = self._is_shown_ended(run)
-            holds = lambda: is_last() and not self.is_told_beside()  # noqa: E731
+            holds = self._is_shown_ended(run, folded=True)
             self.told.emit(Notice(outcome.sentence(), "error", holds=holds))
 
-    def _is_shown_ended(self, run: RunDir) -> Callable[[], bool]:
+    def _is_shown_ended(self, run: RunDir, *, folded: bool = False) -> Callable[[], bool]:
         """Whether the run that ended is still what is shown: a sentence without its name is about no other."""
-        return lambda: self._session.run == run and not self._session.is_live
+        session = self._session
+        return lambda: session.run == run and not session.is_live and not (folded and self.is_told_beside())
 
     def _tell_silence(self, seconds: int) -> None:
         said = tr(

@@ -29,6 +29,12 @@ from app.worker.train.trade import Weighed
 FALLBACK_EVERY = 10
 
 
+def calmer_hint(config: TrainConfig) -> str:
+    """What to try after a loss that rose: a tenth of the learning rate, and no more than the usual one."""
+    rate = min(config.learning_rate / 10, TrainConfig().learning_rate)
+    return tr("Try a learning rate of {rate:g}, a warm-up, or gradient clipping at 1.", rate=rate)
+
+
 class KeptWeights:
     """What is kept of the trained weights, and which of them the adapter holds in the end.
 
@@ -58,6 +64,8 @@ class KeptWeights:
         # Of which iteration the adapter in the end is, and what it learned and forgot where that was weighed.
         self.placed_at = -1
         self.placed: Weighed | None = None
+        self._measured_updates: int | None = None  # after how many weights were measured last
+        self._is_untrained = False  # whether the weights that were put in place are those of before the training
         self.best = BestLoss(config.early_stopping.min_delta)
 
     def follow(self, run: RunDir) -> None:
@@ -79,7 +87,14 @@ class KeptWeights:
     # -- on disk --------------------------------------------------------------------------------------------------
 
     def take(self, iteration: int, measured: Measurement) -> bool:
-        """Notes a measurement of the present weights, and writes them if they are the best; true if they are."""
+        """Notes a measurement of the present weights, and writes them if they are the best; true if they are.
+
+        Between two updates they are the same ones still: that they are no better says nothing.
+        """
+        updates = iteration // self._config.grad_accumulation_steps
+        if updates == self._measured_updates and iteration != self._config.iters:  # the end may bring an update
+            return False
+        self._measured_updates = updates
         before = self.best.state()
         is_best = self.best.take(iteration, measured.loss, self._score(measured))
         if is_best and not self._guard.is_suspicious:
@@ -154,6 +169,7 @@ class KeptWeights:
             )
         if self._fallback is not None:
             iteration, weights = self._fallback
+            self._is_untrained = not iteration
             self._adapters.save(self._adapters.current, weights)
             return tr("The adapter holds the last good weights, of iteration {iteration:,}.", iteration=iteration)
         if self._adapters.current.exists():
@@ -223,6 +239,12 @@ class KeptWeights:
             said = tr("All answers of a group earned the same reward, in every iteration: that teaches nothing.")
             hint = tr("Try the rewards on sampled answers: good ones must earn more than bad ones.")
             raise TaskError(said, hint, iteration)
+        if problems == [adapter.UNCHANGED] and self._is_untrained:
+            said = tr(
+                "The loss rose far above the untrained model's, and no weights of before were worth keeping: "
+                "nothing was learned."
+            )
+            raise TaskError(said, calmer_hint(self._config), iteration)
         if problems:
             said = tr(
                 "The adapter in {path} is not as it should be: {problems}.",

@@ -54,7 +54,7 @@ from app.worker.train.checkpoint import (
     trained_state,
 )
 from app.worker.train.guard import LossVerdict
-from app.worker.train.kept_weights import KeptWeights
+from app.worker.train.kept_weights import KeptWeights, calmer_hint
 from app.worker.train.preparation import Prepared, prepare
 from app.worker.train.provenance import config_changes, model_changes, model_digests, provenance
 from app.worker.train.report import Report
@@ -438,10 +438,8 @@ class _Training:
                 name=name,
             )
             return TaskError(said, tr("Copy or download the model again."), iteration)
-        rate = min(self.config.learning_rate / 10, TrainConfig().learning_rate)
-        hint = tr("Try a learning rate of {rate:g}, a warm-up, or gradient clipping at 1.", rate=rate)
         said = tr("The training diverged at iteration {iteration:,}: {what}.", iteration=iteration, what=what)
-        return TaskError(joined((said, kept)), hint, iteration)
+        return TaskError(joined((said, kept)), calmer_hint(self.config), iteration)
 
     # -- measuring ------------------------------------------------------------------------------------------------
 

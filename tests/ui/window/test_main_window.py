@@ -614,6 +614,7 @@ def test_resume_in_a_message_resumes_the_run_that_it_is_about(ready: MainWindow,
     run = ready.session.run
     assert run is not None
     (run.state / "0000003").mkdir(parents=True)
+    ready.fold.choose(False)  # open, the panel has its own Resume
     trainers(workers)[-1].end(None, -9)
     (notice,) = ready.messages.messages()
     assert notice.act is not None

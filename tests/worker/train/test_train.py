@@ -41,6 +41,7 @@ from app.worker.model.loading import load_model
 from app.worker.objective.supervised import supervised
 from app.worker.objective.validation import ValidationSet, measure
 from app.worker.train.guard import DIVERGED_STREAK, LossGuard, LossVerdict
+from app.worker.train.kept_weights import calmer_hint
 from tests import ROOT
 from tests.core.tracker.event_file import scalars
 from tests.worker.tiny_model import write_data, write_model
@@ -516,3 +517,24 @@ def test_a_run_is_told_in_the_language_of_who_reads_it(inputs: tuple[Path, Path]
     assert reader.history.finished.message.startswith("The adapter holds the ")
     phases = [found.phase for found in read_events(run.events) if isinstance(found, Progressed)]
     assert phases[0] == "Reading the model"
+
+
+def test_patience_counts_measurements_of_other_weights_alone(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    """Before the first update they are the untrained ones, and between two the same."""
+    values = {"early_stopping.enabled": True, "early_stopping.patience": 3, "grad_accumulation_steps": 4}
+    config = config_for(*inputs, iters=12, steps_per_eval=1, save_every=4, learning_rate=5e-3).with_values(values)
+    _, said = start(config, tmp_path / "run")
+    assert [one.iteration for one in said.of(Validated) if one.best and one.iteration] == [4, 8, 12]
+    assert (said.of(Finished)[0].reason, said.of(Finished)[0].iteration) == ("completed", 12)
+
+
+def test_a_run_that_left_nothing_worth_keeping_says_so(
+    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.worker.train.guard.LossGuard.is_suspicious", True)
+    config = config_for(*inputs, iters=4, steps_per_eval=2, save_every=2, learning_rate=2e-2)
+    with pytest.raises(TaskError) as caught:
+        start(config, tmp_path / "run")
+    assert str(caught.value).startswith("The loss rose far above the untrained model's")
+    assert caught.value.hint == "Try a learning rate of 0.0001, a warm-up, or gradient clipping at 1."
+    assert calmer_hint(config.with_value("learning_rate", 5e-5)).startswith("Try a learning rate of 5e-06,")
