@@ -12,6 +12,9 @@ os.environ.setdefault("QT_API", "pyside6")
 os.environ["LUTHIER_LANGUAGE"] = "en"  # what tests compare with, whatever the person's own language is
 # MLX's CPU build compiles kernels with g++ on first use, 15 s a machine: no test is about that.
 os.environ.setdefault("MLX_DISABLE_COMPILE", "1")
+# The hub's library reads it as it is imported: else a thread of its own asks the hub who calls, in the midst of
+# tests that change variables.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # What is exact in float32 is so on every machine: newer GPUs take fewer digits (TF32) unless told otherwise.
 os.environ.setdefault("MLX_ENABLE_TF32", "0")
 

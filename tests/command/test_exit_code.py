@@ -125,7 +125,9 @@ def test_ctrl_c_before_there_is_a_result_is_heard(
     assert set(tree) == {"type", "error", "message"}
     assert tree["error"] in ("Interrupted.", "Stopped before anything was measured.")
     assert not (tmp_path / "fused").exists()
-    assert not (tmp_path / "merged").exists()
+    merged = tmp_path / "merged"  # done before it heard, it is whole
+    whole = {merged / name for name in ("adapters.safetensors", "adapter_config.json")}
+    assert not merged.exists() or whole <= {*merged.iterdir()}
 
 
 @pytest.mark.usefixtures("interrupted")
