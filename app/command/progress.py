@@ -165,8 +165,8 @@ def figure_parts(figures: Mapping[str, float]) -> list[str]:
 
 def finished_line(said: event.Finished) -> str:
     """How it ended."""
-    if said.reason == "stopped" and not said.elapsed_s and said.message:
-        return said.message  # before it trained, so that nothing was saved
+    if said.reason == "stopped" and not (said.elapsed_s and said.iteration) and said.message:
+        return said.message  # before it trained, so that nothing that changes the model was saved
     words = {"stopped": "Stopped and saved", "early_stopping": "Stopped early: no more improvement"}
     at = f" at iteration {said.iteration:,}" if said.iteration is not None else ""
     best = ""

@@ -64,17 +64,25 @@ def train(
     ask_beside(beside)
     is_new = run_dir is None or not run_dir.exists()
     run = make_run(with_name(loaded.config, loaded.named), run_dir)
-    is_kept = False
+    is_kept, is_unchanged = False, False
     try:
         put_hosts(run, hostfile)
         last = follow(run, as_json=as_json)
-        is_kept = exit_code(last) == FAILED or has_trained(run)
+        is_unchanged = is_untrained(last)
+        is_kept = not is_unchanged and (exit_code(last) == FAILED or has_trained(run))
     finally:
         # An empty run would only stand in the way of the next try at this place.
-        if not is_kept and not has_trained(run):
+        if not is_kept and (is_unchanged or not has_trained(run)):
             clear_run(run, with_folder=is_new)
     code = exit_code(last)
     return code if is_kept or code == UNUSABLE else FAILED  # it was stopped before there was a result
+
+
+def is_untrained(last: Event | None) -> bool:
+    """True if a run's last event says that it was stopped before its first iteration: what it saved changes nothing."""
+    from app.core.protocol import event
+
+    return isinstance(last, event.Finished) and last.reason == "stopped" and not last.iteration
 
 
 def has_trained(run: RunDir) -> bool:
@@ -220,10 +228,10 @@ def _follow_once(run: RunDir, *, as_json: bool) -> Event | None:
         _tell_failure(run, last)
     elif isinstance(last, event.Finished) and last.reason == "paused":
         output.remark(f"{last.message}\n  Go on with: luthier resume {shlex.quote(str(run.path))}")
-    elif has_trained(run):
+    elif has_trained(run) and not is_untrained(last):
         output.say(next_steps(run, stopped=isinstance(last, event.Finished) and last.reason == "stopped"))
     else:
-        output.remark("Nothing was trained, and there is no adapter.")
+        output.remark("Nothing was trained.")
     return last
 
 

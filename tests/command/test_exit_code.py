@@ -18,7 +18,7 @@ from app.command.verb import VERBS
 from app.core.config.train_config import TrainConfig
 from app.core.live.training_list import listed
 from app.core.protocol.client import WorkerClient
-from app.core.protocol.event import Event
+from app.core.protocol.event import Event, Started
 from app.core.run.folder import RunDir, prepare_run
 from tests import ROOT
 from tests.command.conftest import CONFIG, Luthier
@@ -91,11 +91,18 @@ def test_whatever_is_refused_beside_a_run_that_trains_says_so_alike(
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C is pressed at the first word of every worker, which may be done before it hears of it."""
+    press_at(Event, monkeypatch)
+
+
+def press_at(kind: type[Event], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is pressed at the first word of a kind that each worker says."""
     events = WorkerClient.events
 
     def pressed(worker: WorkerClient) -> Iterator[Event]:
-        for at, found in enumerate(events(worker)):
-            if not at:
+        waits = True
+        for found in events(worker):
+            if waits and isinstance(found, kind):
+                waits = False
                 os.kill(os.getpid(), signal.SIGINT)
             yield found
 
@@ -130,17 +137,21 @@ def test_ctrl_c_before_there_is_a_result_is_heard(
     assert not merged.exists() or whole <= {*merged.iterdir()}
 
 
-@pytest.mark.usefixtures("interrupted")
+@pytest.mark.parametrize("word", [Event, Started])
 def test_a_run_that_is_stopped_before_it_trains_leaves_nothing(
-    luthier: Luthier, place: Path, tmp_path: Path, home: Path
+    word: type[Event], luthier: Luthier, place: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = {"model": str(place / "model"), "data": str(place / "data")}
-    (tmp_path / "config.yaml").write_text(json.dumps(CONFIG | own))
+    """Also where it measures the untrained model already, and has a state that is as the model was."""
+    press_at(word, monkeypatch)
+    (row, *_) = (place / "data" / "train.jsonl").read_text().splitlines()
+    (tmp_path / "valid.jsonl").write_text("\n".join([row] * 1_000))  # it hears of Ctrl-C while it measures these
+    own = {"model": str(place / "model"), "data": str(place / "data"), "valid_data": str(tmp_path / "valid.jsonl")}
+    (tmp_path / "config.yaml").write_text(json.dumps(CONFIG | own | {"val_batches": -1}))
     (tmp_path / "mine").mkdir()
     for more in ((), ("--run-dir", "new"), ("--run-dir", "mine")):
         done = luthier("train", "config.yaml", *more, code=1)
         assert "Stopped before training." in done.stdout
-        assert done.stderr == "Nothing was trained, and there is no adapter.\n"
+        assert done.stderr == "Nothing was trained.\n"
         assert "luthier generate" not in done.stdout
     assert list((home / "data" / "runs").iterdir()) == []
     assert not (tmp_path / "new").exists()

@@ -63,6 +63,7 @@ from app.worker.train.trade import Trade, Weighed
 
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
 REPORT_AT_LEAST_EVERY_S = 2.0
+STOPPED_BEFORE = tr("Stopped before training.")
 WHOLE_ENDS = ("completed", "early_stopping")  # reasons after which nothing is left to do
 WIRED_FROM = 0.4  # the share of Metal's working set that weights and optimizer take before memory is wired
 Written = TypeVar("Written")
@@ -82,9 +83,7 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
             neutral = _measured_and_joined(channel, control, run, prepared)
         except StoppedError:
             iteration = checkpoint.iteration if checkpoint else 0
-            channel.emit(
-                event.Finished(reason="stopped", iteration=iteration, message=tr("Stopped before training."))
-            )
+            channel.emit(event.Finished(reason="stopped", iteration=iteration, message=STOPPED_BEFORE))
             return
         with prepared.parts.resources, _tracked(channel, run, prepared.config):
             try:
@@ -659,7 +658,8 @@ class _Training:
             self._save()
         if self.is_whole and self.meter.is_enough and self.team is None:  # paces are one machine's
             keep_pace(self.speed, self.meter.pace())
-        self._emit_finished(reason, self.kept.place_final(self.iteration, self._balanced()))
+        message = self.kept.place_final(self.iteration, self._balanced())
+        self._emit_finished(reason, STOPPED_BEFORE if reason == "stopped" and not self.iteration else message)
 
     def _balanced(self) -> Weighed | None:
         """The checkpoint and strength that the adapter is to hold, where the config asks for the best balance."""
