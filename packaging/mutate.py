@@ -38,7 +38,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from dev import test_environment
+from dev import side_by_side, test_environment
 from near_test import RECORD, TestMap, record
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -417,7 +417,7 @@ def main() -> int:
     )
     asked = parser.parse_args()
     if asked.record:
-        return record(ROOT, os.environ | test_environment(), asked.paths or ["tests"])
+        return record(ROOT, os.environ | test_environment(), [*side_by_side(), *(asked.paths or ["tests"])])
     if asked.paths:
         found = mutations_of(ROOT, app_files(ROOT, asked.paths))
     else:

@@ -157,7 +157,7 @@ class TestMap:
         """Tests that ran the line's function, those that ran the line first; of a constant, its users' tests."""
         assert self._reach is not None
         near = {test: place for place, test in enumerate(self.nearest(file))}
-        found: dict[str, tuple[int, int, float]] = {}
+        found: dict[str, tuple[int, int, float, int]] = {}
         for distance, place, function in self._functions(file, line):
             offset = line - function.lines.start if place == file else -1
             for test, lines in self._reach.of(place, function.name).items():
@@ -165,11 +165,9 @@ class TestMap:
                 slow = 2 * (self._reach.seconds(test) > SLOW_S)
                 misses = int(offset >= 0 and offset not in lines)
                 rank = near.get(path, MOST_FILES)
-                key = (
-                    slow + misses,
-                    distance + (0 if rank < 3 else 1 if rank < 12 else 2),
-                    self._reach.seconds(test),
-                )
+                near_by = distance + (0 if rank < 3 else 1 if rank < 12 else 2)
+                # A tenth of a second is the machine's doing: of such tests the nearer one is first.
+                key = (slow + misses, near_by, round(self._reach.seconds(test), 1), rank)
                 found[test] = min(key, found.get(test, key))
         kept = [test for test in sorted(found, key=found.__getitem__) if self._exists(test)][:MOST_TESTS]
         return _by_file(kept, [found[test][0] // 2 for test in kept])
@@ -336,7 +334,10 @@ def _bare(test: str) -> str:
 
 
 def record(root: Path, environment: Mapping[str, str], arguments: Sequence[str]) -> int:
-    """Runs the tests of a tree, which takes minutes, and keeps what they ran in `RECORD`; pytest's exit status."""
+    """Runs the tests of a tree, which takes minutes, and keeps what they ran in `RECORD`; pytest's exit status.
+
+    ``arguments`` are pytest's own: files and folders, and what it is told besides.
+    """
     from coverage import CoverageData  # which only a checkout for working on Luthier has
 
     with tempfile.TemporaryDirectory(prefix="luthier-record-") as name:

@@ -79,8 +79,7 @@ def forks() -> Iterator[ForkServer]:
     # Not the first test's own: slow tests come first, and some compile or change other variables.
     server = ForkServer(environment=worker_environment(dict(os.environ) | EACH_TEST))
     with pytest.MonkeyPatch.context() as patched:
-        # While it is recorded what tests run, each process tells what it ran, from its start on.
-        if sys.platform == "linux" and "LUTHIER_RECORD" not in os.environ:
+        if sys.platform == "linux":
             patched.setattr(subprocess.Popen, "_execute_child", lambda *asked: server.start_child(*asked))
         yield server
     server.close()

@@ -171,6 +171,8 @@ def main() -> None:
     request = serve(link)
     homes.become(request.environment.get("HF_HOME", str(Path("~/.cache/huggingface").expanduser())))
     become(request, made)
+    if "LUTHIER_RECORD" in os.environ:  # what a program says of itself as it starts: which lines of ours it runs
+        runpy.run_module("sitecustomize")
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
