@@ -1,5 +1,6 @@
 """What all tests share: a home of their own, a quiet screen, and the light theme."""
 
+import gc
 import os
 import random
 import signal
@@ -26,6 +27,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.internal.conjecture import providers
 from pytestqt.qtbot import QtBot
 
 from app.core import language
@@ -39,9 +41,15 @@ settings.register_profile("house", deadline=None, max_examples=60, suppress_heal
 settings.register_profile("mutation", settings.get_profile("house"), phases=[Phase.explicit, Phase.generate])
 # A check of one change fails for that change alone: elsewhere each run tries other examples, and finds more.
 settings.register_profile("same", settings.get_profile("house"), derandomize=True)
-settings.load_profile(
+PROFILE = (
     "mutation" if "LUTHIER_MUTATION" in os.environ else "same" if "LUTHIER_SAME_EXAMPLES" in os.environ else "house"
 )
+settings.load_profile(PROFILE)
+if PROFILE != "house":
+    # Hypothesis also tries numbers and texts that stand in our modules: they take ten seconds of each process to
+    # gather, and are others where other tests ran before.
+    assert callable(providers._get_local_constants)
+    providers._get_local_constants = lambda: providers._local_constants
 
 # What a test waits for comes, if late where many share a machine: pytest-qt's own limits are of 5 s.
 for waiting in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitSignals, QtBot.waitExposed, QtBot.waitActive):
@@ -53,6 +61,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--shuffle", metavar="SEED", help="run the files, and the tests of each, in an order drawn by a seed"
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """No search for garbage looks through what all tests keep: that took a third of the time to read them."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

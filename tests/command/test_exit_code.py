@@ -6,6 +6,8 @@ import importlib
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,10 +201,20 @@ def test_german_is_the_windows_alone(program: Luthier, tmp_path: Path, monkeypat
     assert program("check", "bad.jsonl", code=2).stdout == said
 
 
+# Runs the program once for each line of a file: from the second on, everything is imported.
+EACH_IN_TURN = """
+import contextlib, io, json, sys
+from app.__main__ import main
+for line in open(sys.argv[1], encoding="utf-8"):
+    sys.argv[1:], said = json.loads(line), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = main()
+    print(json.dumps([code, said.getvalue()]))
+"""
+
+
 @pytest.mark.slow
-def test_every_verb_speaks_english(
-    program: Luthier, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_verb_speaks_english(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every text of the pseudo language has marks."""
     monkeypatch.setenv("LUTHIER_LANGUAGE", "xx")
     monkeypatch.setenv("LANG", "de_DE.UTF-8")
@@ -222,8 +234,15 @@ def test_every_verb_speaks_english(
         (("queue", "add", "config.yaml"), 0), (("queue", "list"), 0), (("resume", "run"), 0), (("doctor",), 0),
         (("bundle", "config.yaml", "--out", "bundle"), 2), (("import", "bad.yaml"), 2), (("attach", "run"), 0),
     ]  # fmt: skip
-    for words, code in asked:
-        done = program(*words, code=None)
-        said = done.stdout + done.stderr
-        assert done.returncode == code, f"{words}: {said}"
+    (tmp_path / "asked").write_text("".join(f"{json.dumps([str(word) for word in words])}\n" for words, _ in asked))
+    done = subprocess.run(
+        [sys.executable, "-c", EACH_IN_TURN, "asked"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(told) == len(asked), done.stderr
+    for (words, code), (found, said) in zip(asked, told, strict=True):
+        assert found == code, f"{words}: {said}"
+        assert said, words
+        assert "Traceback" not in said, f"{words}: {said}"
         assert "⟦" not in said, f"{words}: {said}"

@@ -18,6 +18,8 @@ def collector(qtbot: QtBot) -> Iterator[GarbageCollector]:  # noqa: ARG001
     yield found
     del found
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()  # as tests/conftest.py
 
 
 def loop_with_timer() -> weakref.ref[QObject]:
