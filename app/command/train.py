@@ -79,7 +79,7 @@ def train(
 
 
 def is_untrained(last: Event | None) -> bool:
-    """True if a run was stopped before its first iteration, as its last event says: what it saved changes nothing."""
+    """True if a run was stopped before its first iteration, as its last event says: what it saved is as before."""
     from app.core.protocol import event
 
     return isinstance(last, event.Finished) and last.reason == "stopped" and not last.iteration
