@@ -160,6 +160,10 @@ def _train(method: Method, run: RunDir) -> float:
 # -- measuring -----------------------------------------------------------------------------------------------------
 
 
+# What the starter itself answers, by what it is asked with: it is the same for each method.
+_UNTRAINED: dict[tuple[Any, ...], Floats] = {}
+
+
 def held_out(run: RunDir, *, tuned: bool, answers: int) -> Floats:
     """The figure of every held-out row under the weights before (or after) a run, (rows,)."""
     config = load_config(run.config).config
@@ -172,13 +176,17 @@ def held_out(run: RunDir, *, tuned: bool, answers: int) -> Floats:
     model.eval()
     need = METHODS_BY_MODE[config.train_mode]
     if need == "prompts":
-        return np.array(_rewards(model, tokenizer, config, answers))
+        asked = (config.max_completion_length, config.temperature, config.seed, config.reward_functions, answers)
+        if not tuned and asked in _UNTRAINED:
+            return _UNTRAINED[asked]
+        found = np.array(_rewards(model, tokenizer, config, answers))
+        return found if tuned else _UNTRAINED.setdefault(asked, found)
     measure = _losses if need == "examples" else _margins
     with tempfile.TemporaryDirectory() as folder:
         data = prepare_data(config.with_value("data", str(STARTER_DATA[need]())), Path(folder))
         files = [path for path in (data.valid, data.test) if path is not None]
-        found = [value for path in files for value in measure(model, head, tokenizer, reference, config, path)]
-    return np.array(found)
+        figures = [value for path in files for value in measure(model, head, tokenizer, reference, config, path)]
+    return np.array(figures)
 
 
 METHODS_BY_MODE = {str(method.settings["train_mode"]): method.data for method in METHODS.values()}

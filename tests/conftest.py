@@ -32,7 +32,10 @@ from pytestqt.qtbot import QtBot
 
 from app.core import language
 from app.core.protocol.program import worker_environment
+from app.worker.process.module_list import keep_module_list
 from tests.fork_server import LATE, ForkServer, start_program
+
+keep_module_list()  # as workers: else each process reads 1,600 files for the names in them
 
 EACH_TEST = {language.QUOTES_VARIABLE: "", "HF_HUB_OFFLINE": "1"}  # variables of the fixtures below
 

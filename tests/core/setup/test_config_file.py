@@ -1,7 +1,9 @@
 """Config files: mlx-lm's keys, faults with their lines, unknown keys kept, paths, migrations."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,6 +14,7 @@ from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, TrainConfig
 from app.core.method.table import PATHS
 from app.core.problem import Severity, UnusableError
+from app.core.setup import config_file
 from app.core.setup.config_file import dump_config, load_config, parse_config, save_config
 
 
@@ -208,3 +211,30 @@ def test_mlx_lm_reads_from_a_written_file_whether_adam_is_corrected(optimizer: s
     asked = tree.get("optimizer_config", {}).get(optimizer, {}).get("bias_correction", False)
     assert asked is (corrected and optimizer != "sgd")
     assert parse_config(dump_config(config)).config == config
+
+
+PIECES = [
+    *"ab{}[],:?#|>%@`=~-\n", "  ", "- ", "b: ", '"', "'", "&x ", "*x", "<<: *x", "1", "1e-4", ".5", "0x1f", "0o7",
+    "yes", "null", "2020-01-01", "!!str ", "!t ", "---", "...", "\u2028", "\x85", "\ufeff", "\x07", "\\", "\r",
+    "\t", "1_000", "1:30", ".nan",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=10).map("".join), st.booleans())
+def test_the_faster_parser_reads_no_text_otherwise(text: str, inside: bool) -> None:
+    """Than PyYAML's own does, that every trainer reads configs with."""
+    text = f"model: a\n{text}\niters: 3\n" if inside else text
+
+    def said(read: Callable[[str], tuple[yaml.Node | None, Any]]) -> str:
+        try:
+            node, tree = read(text)
+        except (yaml.YAMLError, ValueError, TypeError, OverflowError):
+            return "refused"
+        return repr((tree, config_file._lines(node)))
+
+    assert said(config_file._read_yaml) == said(lambda text: config_file._read_with(config_file._Loader, text))
+
+
+def test_the_faster_parser_reads_what_is_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_file, "_Loader", None)
+    assert parse_config(dump_config(TrainConfig(model="/a folder/model", iters=7))).config.iters == 7
