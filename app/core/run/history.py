@@ -185,7 +185,7 @@ class RunHistory:
         iterations, times = self._train.column("iterations"), self._train.column("time")
         if self.started is None or len(iterations) < 2:
             return None
-        first = max(int(np.searchsorted(iterations, iterations[-1] - ETA_WINDOW)), 0)
+        first = int(np.searchsorted(iterations, iterations[-1] - ETA_WINDOW))
         done, took = iterations[-1] - iterations[first], self.elapsed_s - times[first]
         if done <= 0 or took <= 0:
             return None

@@ -65,6 +65,28 @@ def test_progress_and_cancel(tmp_path: Path) -> None:
     assert stopped.rows < 9000
 
 
+def test_a_document_is_left_before_its_next_passage(tmp_path: Path) -> None:
+    """A passage may take its time: of these nobody waits for two thousand."""
+    path = tmp_path / "a.html"
+    said = "".join(f"<p>{'Wood and strings. ' * 60}{number}</p>" for number in range(40))
+    path.write_text(f"<html><body>{said}</body></html>", encoding="utf-8")
+    assert check_files([path]).rows > 9
+
+    def read_before(asked: int) -> int:
+        answers = iter([False] * asked)
+        return check_files([path], cancelled=lambda: next(answers, True)).rows
+
+    assert [read_before(asked) for asked in range(4)] == [0, 1, 2, 3]
+
+
+def test_rows_of_no_known_format_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines(*({"colour": number} for number in range(7))))
+    report = check_files([path])
+    assert [(one.kind, one.line) for one in report.errors] == [("unknown_format", 1)]
+    assert report.counts["unknown_format"] == 7
+
+
 def test_all_are_counted_and_the_first_thousand_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(lines(*([b"{"] * 1500), *CHATS * 400))

@@ -156,6 +156,7 @@ def test_what_would_train_something_else_is_refused_by_name(text: str, path: str
         (FACTORY + "neftune_noise_alpha: 5", "lora_parameters.dropout", "neftune_noise_alpha"),
         (FACTORY + "optim: dion", "optimizer", "dion"),
         (FACTORY + "val_size: 100", "valid_fraction", "number of rows"),
+        (FACTORY + "val_size: 1", "valid_fraction", "`val_size: 1` is a number of rows"),
         (FACTORY + "lr_scheduler_type: polynomial", "schedule", "polynomial"),
         (FACTORY + "report_to: swanlab", "report_to", "swanlab"),
         (FACTORY + "something_new: 3", "something_new", "something_new"),
@@ -201,8 +202,15 @@ def test_an_adapters_keys_change_nothing_of_a_full_fine_tune_and_are_told_once()
 
 
 def test_plugins_that_only_save_time_are_not_told_of() -> None:
-    text = f"{AXOLOTL}plugins: [axolotl.integrations.liger.LigerPlugin]\n"
-    assert not [one for one in parse_config(text).problems if "plugins:" in one.message]
+    def told(*names: str) -> list[str]:
+        problems = parse_config(f"{AXOLOTL}plugins: [{', '.join(names)}]\n").problems
+        return [one.message for one in problems if "plugins:" in one.message]
+
+    liger, other = "axolotl.integrations.liger.LigerPlugin", "axolotl.integrations.spectrum.SpectrumPlugin"
+    assert told(liger) == []
+    (said,) = told(liger, other)
+    assert other in said
+    assert liger not in said
 
 
 def test_a_local_data_set_is_found_by_its_name(tmp_path: Path) -> None:

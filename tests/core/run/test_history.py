@@ -144,6 +144,12 @@ def test_the_remaining_time_counts_the_validations_that_are_to_come() -> None:
     assert history.remaining_s() == pytest.approx(50 * 8.9 / 49)
 
 
+def test_the_remaining_time_follows_a_pace_that_changed() -> None:
+    """The first 400 of 1,000 took 40 s, the 500 since a second each: the last 400 of them are what counts."""
+    history = fed(started(iterations=1000), report(400, [1.0] * 400), report(900, [1.0] * 500, elapsed_s=540.0))
+    assert history.remaining_s() == pytest.approx(100.0)
+
+
 def test_the_csv_has_every_point_with_its_units() -> None:
     history = fed(started(), report(2, [4.0, math.nan]), validated(2, 2.5), validated(3, 2.0))
     rows = list(csv.DictReader(io.StringIO(history.to_csv())))
