@@ -204,7 +204,9 @@ def test_a_compressed_document_is_unpacked(tmp_path: Path) -> None:
 
 
 def test_a_document_without_text_is_told(tmp_path: Path) -> None:
-    assert refusal(word(tmp_path / "a.docx", "<w:p/>")) == ("empty_file", "A Word document without any text.")
+    path = word(tmp_path / "a.docx", "<w:p/>")
+    assert refusal(path) == ("empty_file", "A Word document without any text.")
+    assert [(one.kind, one.line) for one in check_files([path]).errors] == [("empty_file", None)]
 
 
 def test_a_bomb_is_not_opened(tmp_path: Path) -> None:

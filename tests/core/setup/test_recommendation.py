@@ -64,8 +64,12 @@ def test_more_tokens_than_the_adapter_holds() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "rate", "expected"),
-    [("full", 1e-4, 1e-5), ("full", 1e-5, None), ("lora", 1e-6, 1e-4), ("lora", 1e-4, None), ("dora", 1e-6, 1e-4)],
-)
+    [
+        ("full", 1e-4, 1e-5), ("full", 1e-5, None), ("full", 4.9e-5, None), ("full", 5.1e-5, 1e-5),
+        ("lora", 1e-6, 1e-4), ("lora", 1e-4, None), ("lora", 2.9e-5, 1e-4), ("lora", 3.1e-5, None),
+        ("dora", 1e-6, 1e-4),
+    ],
+)  # fmt: skip
 def test_learning_rate_by_type(kind: str, rate: float, expected: float | None) -> None:
     assert suggested(config(fine_tune_type=kind, learning_rate=rate)).get("learning_rate") == expected
 

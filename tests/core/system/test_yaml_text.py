@@ -7,7 +7,7 @@ import yaml
 
 from app.core.problem import UnusableError
 from app.core.setup.config_file import parse_config
-from app.core.system.yaml_text import MOST_LEVELS, bounded_yaml
+from app.core.system.yaml_text import MOST_LEVELS, BoundError, bounded_yaml
 
 
 def bomb(levels: int) -> str:
@@ -47,6 +47,12 @@ def test_ordinary_aliases_and_depth_are_read() -> None:
     deep = "[" * (MOST_LEVELS - 1) + "1" + "]" * (MOST_LEVELS - 1)
     assert str(bounded_yaml(f"a: {deep}")["a"]) == deep
     assert len(bounded_yaml(bomb(5))["x4"]) == 10
+
+
+def test_brackets_of_both_kinds_are_levels_alike() -> None:
+    deep = "[{a: " * (MOST_LEVELS // 2 + 1) + "1" + "}]" * (MOST_LEVELS // 2 + 1)
+    with pytest.raises(BoundError, match="nested"):
+        bounded_yaml(f"a: {deep}")
 
 
 def test_merge_keys_give_what_a_mapping_leaves_out() -> None:
