@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QLabel, QPushButton, QTabBar, QWidget
+from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QLabel, QPushButton, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -352,6 +352,12 @@ def test_dragging_moves_what_waits(page: QueuePage, room: Room) -> None:
     assert listed(page) == "acb"
     table.dropMimeData(table.mimeData([table.index(1, 0)]), Qt.DropAction.MoveAction, -1, -1, table.index(-1, -1))
     assert listed(page) == "abc", "below the last row is the end"
+
+
+def test_a_drag_moves_and_copies_nothing(page: QueuePage) -> None:
+    assert page.view.dragDropMode() is QAbstractItemView.DragDropMode.InternalMove
+    assert page.view.defaultDropAction() is Qt.DropAction.MoveAction
+    assert not page.view.dragDropOverwriteMode(), "between two rows, not onto one"
 
 
 def test_what_is_dropped_above_the_first_row_comes_first(page: QueuePage, room: Room) -> None:

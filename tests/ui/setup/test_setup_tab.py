@@ -377,6 +377,20 @@ def test_what_is_taken_back_out_of_sight_is_scrolled_to_and_the_keyboard_stays(t
     assert bar.value() == there  # it is in view
 
 
+def test_nothing_scrolls_while_some_of_what_is_taken_back_is_in_view(tab: SetupTab) -> None:
+    tab.resize(700, 500)
+    bar = tab.scroll_area.verticalScrollBar()
+    tab.scroll_area.ensureWidgetVisible(find(tab, "batch_size"))
+    there = bar.value()
+    tab.store.set_many({"lora_parameters.scale": 3.0, "seed": 3, "batch_size": 3})
+    tab.store.undo()
+    assert tab.store.config.lora_parameters.scale != 3.0
+    assert bar.value() == there
+    tab.store.set_many({"lora_parameters.scale": 3.0, "seed": 3})
+    tab.store.undo()
+    assert bar.value() != there
+
+
 def test_a_link_of_the_bar_leads_to_the_field(tab: SetupTab) -> None:
     tab.resize(700, 500)
     tab.store.set("schedule", "custom")
