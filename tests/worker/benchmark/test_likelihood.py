@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mlx_lm import load
 
-from app.worker.benchmark.likelihood import likelihoods
+from app.worker.benchmark.likelihood import _length_batches, likelihoods
 from tests.worker.answering_model import make_model
 
 
@@ -45,3 +45,15 @@ def test_of_what_is_too_long_the_end_counts(tmp_path: Path) -> None:
     [short] = likelihoods(model, [(context[-10:], continuation)], 512, lambda *_: None)
     assert cut[0] == pytest.approx(short[0], abs=1e-4)
     assert cut[1] == short[1]
+
+
+def test_a_batch_is_bounded_in_rows_and_in_padded_tokens() -> None:
+    """Lengths count as multiples of 32, and the longest of a batch as that of all."""
+
+    def cut(lengths: list[int], size: int) -> list[list[int]]:
+        return list(_length_batches(np.array(lengths), size))
+
+    assert [len(batch) for batch in cut([5] * 70, 10**9)] == [32, 32, 6]
+    assert cut([33, 1, 33, 1], 192) == [[0, 2, 1], [3]]
+    assert cut([33, 1, 33, 1], 191) == [[0, 2], [1, 3]]
+    assert cut([33, 1], 1) == [[0], [1]]
