@@ -97,6 +97,7 @@ class HubServer:
         self.bytes_per_second = 0.0
         self.status: dict[str, int] = {}  # path prefix -> the HTTP status it answers with
         self.ignores_range = False
+        self.refuses_range = False
         self.corrupts = False
         self.lock = threading.Lock()
         self.address = ""
@@ -240,6 +241,12 @@ class HubHandler(BaseHTTPRequestHandler):
 
     def _send_file(self, path: str, name: str, data: bytes) -> None:
         asked = self.headers.get("Range", "")
+        if asked and self.hub.refuses_range:
+            self.note(path)
+            self.send_response(416)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked and not self.hub.ignores_range else 0
         etag = sha256(data) if is_lfs(name) else git_id(data)
         self.send_response(206 if start else 200)

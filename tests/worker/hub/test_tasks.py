@@ -350,6 +350,19 @@ def test_a_server_without_ranges_sends_the_whole_file_and_it_is_right(file: Larg
     assert transfer.done == file.size
 
 
+def test_a_server_that_knows_no_such_place_in_the_file_sends_it_anew(
+    file: LargeFile, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came before is of another file by that name, say."""
+    monkeypatch.setattr("app.worker.hub.transfer.RETRY_WAITS_S", (0.0, 0.0))
+    hub.refuses_range = True
+    file.partial.write_bytes(b"\0" * 1000)
+    transfer = Transfer(file.size)
+    fetch(file, transfer, no_log)
+    assert file.target.read_bytes() == WEIGHTS
+    assert transfer.done == file.size
+
+
 def test_a_damaged_file_is_not_kept(file: LargeFile, hub: HubServer) -> None:
     hub.corrupts = True
     with pytest.raises(TaskError, match="damaged"):

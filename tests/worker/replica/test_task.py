@@ -76,6 +76,9 @@ def test_they_train_as_one_process(
     assert [one.val_loss for one in found if isinstance(one, event.Validated)] == pytest.approx(
         [one.val_loss for one in said.of(event.Validated)], abs=1e-4
     )
+    told = re.findall(r"exchanged ([\d.]+)\sMB in ([\d.]+)\ss", together.log_tail())
+    assert len(told) == 1
+    assert all(float(figure) > 0 for figure in told[0])
 
 
 def test_one_that_dies_ends_all_and_what_is_saved_goes_on_exactly(
