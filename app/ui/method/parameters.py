@@ -43,21 +43,21 @@ class MethodParameters(Card):
             self._part.deleteLater()
         self.title.setText(tr("Parameters of {label}", label=method.label))
         paths = [path for path in method.parameters if not path.startswith(REWARDS)]
-        self._part = FieldGrid(self)
-        self.fields = {path: self._field(path) for path in paths}
+        part = self._part = FieldGrid(self)
+        self.fields = {path: self._field(path, part) for path in paths}
         for path in sorted(paths, key=lambda path: path == JUDGE_PROMPT or field_specs()[path].kind == "path"):
-            self._part.add(self.fields[path])
+            part.add(self.fields[path])
         self.body.addWidget(self._part)
         self.setVisible(bool(paths))
         self._show_clip()
         self._show_word()
         self.rebuilt.emit()
 
-    def _field(self, path: str) -> Field:
+    def _field(self, path: str, parent: QWidget) -> Field:
         if path in SECOND_MODELS:
-            editor = PathEditor(field_specs()[path], self, folder=True, placeholder=SECOND_MODELS[path])
-            return Field(path, self._store, self, editor=editor)
-        field = Field(path, self._store, self)
+            editor = PathEditor(field_specs()[path], parent, folder=True, placeholder=SECOND_MODELS[path])
+            return Field(path, self._store, parent, editor=editor)
+        field = Field(path, self._store, parent)
         if taken := values_of_their_own(path):  # such as SimPO, which has a card here
             field.set_choices([choice for choice in field.spec.choices if choice[0] not in taken])
         return field

@@ -119,7 +119,9 @@ class ConfigTab(QWidget):
         self.scroll_area.setWidgetResizable(True)
         self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.scroll_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scroll_area.setWidget(self._page())
+        page = QWidget()
+        self.scroll_area.setWidget(page)  # empty: what it holds is made where it stays
+        self._fill(page)
         outer.addWidget(self.scroll_area, 1)
         self.start_bar = StartBar(self)
         self.start_bar.start_requested.connect(self.start_requested)
@@ -128,8 +130,7 @@ class ConfigTab(QWidget):
         self.start_bar.shown_requested.connect(self.show_field)
         outer.addWidget(self.start_bar)
 
-    def _page(self) -> QWidget:
-        page = QWidget()
+    def _fill(self, page: QWidget) -> None:
         page.setObjectName("page")
         middle = QHBoxLayout(page)
         margin = theme.SPACE * 3
@@ -142,13 +143,14 @@ class ConfigTab(QWidget):
         middle.addWidget(self._whole, 1000)
         middle.addStretch(1)
         whole.addLayout(self._head())
-        self.inputs = self._inputs(page)
-        self.training = TrainingSection(self.store, page)
-        self.targets = TargetSection(self.store, self.selection, page)
-        self.estimate = EstimatePanel(self.store, self.selection, self.inspector, page)
+        self.columns = FormColumns(self._whole)
+        self.inputs = self._inputs(self.columns)
+        self.training = TrainingSection(self.store, self.columns)
+        self.targets = TargetSection(self.store, self.selection, self.columns)
+        self.estimate = EstimatePanel(self.store, self.selection, self.inspector, self.columns)
         self.estimate.estimated.connect(self._turn.start)
         self.targets.chooser.memory_of = self.estimate.memory_of
-        self.columns = FormColumns(self._sections(page), (self.targets, self.estimate), self._whole)
+        self.columns.fill(self._sections(self.columns), (self.targets, self.estimate))
         whole.addWidget(self.columns)
         self._unknown = QLabel(page)
         self._unknown.setObjectName("unknown_keys")
@@ -158,7 +160,6 @@ class ConfigTab(QWidget):
         whole.addWidget(self._unknown)
         whole.addStretch(1)
         self._fit()
-        return page
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -179,10 +180,10 @@ class ConfigTab(QWidget):
         return []
 
     def _inputs(self, page: QWidget) -> QWidget:
-        self.model_panel = ModelPanel(self.store, self.inspector, page)
-        self.data_panel = DataPanel(self.store, page)
-        self.data_panel.reported.connect(self._on_reported)
         inputs = FieldGrid(page, max_columns=2, column_width=CARD_MIN_WIDTH)
+        self.model_panel = ModelPanel(self.store, self.inspector, inputs)
+        self.data_panel = DataPanel(self.store, inputs)
+        self.data_panel.reported.connect(self._on_reported)
         inputs.add(self.model_panel)
         inputs.add(self.data_panel)
         return inputs

@@ -13,16 +13,14 @@ COLUMN_GAP = theme.SPACE * 2  # px
 
 
 class FormColumns(QWidget):
-    """Lays out ``sections``, those of ``right`` in the second column when it is told to.
+    """Lays out the sections that it is filled with, some of them in the second column when it is told to.
 
     Both keep the order of the page, so that the keyboard goes down the first column, then down the second.
     """
 
-    def __init__(
-        self, sections: Sequence[QWidget], right: Sequence[QWidget], parent: QWidget | None = None
-    ) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._right = tuple(right)
+        self._right: tuple[QWidget, ...] = ()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
@@ -32,11 +30,15 @@ class FormColumns(QWidget):
             row.addLayout(column)
         self._row = row
         row.setStretch(0, 1)
+        self.is_double = False
+
+    def fill(self, sections: Sequence[QWidget], right: Sequence[QWidget]) -> None:
+        """Lays out its children ``sections``, those of ``right`` in the second column where there are two."""
+        self._right = tuple(right)
         for section in sections:
-            section.setParent(self)
+            section.raise_()  # screen readers go by the order of the children
             self._columns[0].addWidget(section)
         self._columns[0].addStretch(1)
-        self.is_double = False
 
     def set_double(self, double: bool) -> None:
         """Two columns, or one."""

@@ -83,7 +83,7 @@ class TrainingSection(Card):
         if MORE[0] in self.made_fields:
             return
         for path in MORE:
-            field = self._field(path)
+            field = self._field(path, self._more)
             self._more.add(field)
             self._grids[path] = self._more, field
         self.made_fields["report_to"].set_hint(installed_text())
@@ -109,7 +109,7 @@ class TrainingSection(Card):
     def _grid(self, paths: tuple[str, ...]) -> FieldGrid:
         grid = FieldGrid(self)
         for path in paths:
-            field = self._field(path)
+            field = self._field(path, grid)
             grid.add(field)
             self._grids[path] = grid, field
         return grid
@@ -121,16 +121,16 @@ class TrainingSection(Card):
             layout = QVBoxLayout(block)
             layout.setContentsMargins(0, 0, 0, 0)
             for path in paths:
-                layout.addWidget(self._field(path))
+                layout.addWidget(self._field(path, block))
                 self._grids[path] = grid, block
             grid.add(block)
         return grid
 
-    def _field(self, path: str) -> Field:
+    def _field(self, path: str, parent: QWidget) -> Field:
         if path == "iters":
-            field = Field(path, self._store, self, commit=self._set_iterations, resettable=False)
+            field = Field(path, self._store, parent, commit=self._set_iterations, resettable=False)
         else:
-            field = Field(path, self._store, self)
+            field = Field(path, self._store, parent)
         self.made_fields[path] = field
         return field
 

@@ -136,17 +136,23 @@ class MainWindow(QMainWindow):
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.messages = MessageBar(self)
-        self.setup_tab = SetupTab(self.store, self.inspector, self)
+        # What is large is made where it stays, from the outside in: Qt dresses all of a part anew that is moved.
+        center = QWidget(self)
+        center.setObjectName("page")
+        self.setCentralWidget(center)
+        self.messages = MessageBar(center)
+        self._splitter = PanelSplitter(center)
+        self._pages = PageStack(self._splitter)
+        self.setup_tab = SetupTab(self.store, self.inspector, self._pages)
         # Empty until they are looked at: the window should open quickly.
-        self._enhanced_page, self._compare_page, self._runs_page = QWidget(self), QWidget(self), QWidget(self)
+        self._enhanced_page, self._compare_page, self._runs_page = (QWidget(self._pages) for _ in range(3))
         self._tabs: dict[str, QWidget] = {
             SETUP_TAB: self.setup_tab,
             ENHANCED_TAB: self._enhanced_page,
             COMPARE_TAB: self._compare_page,
             RUNS_TAB: self._runs_page,
         }
-        self.tab_bar, self._pages = CalmTabBar(self), PageStack(self)
+        self.tab_bar = CalmTabBar(center)
         self.tab_bar.setObjectName("tab_bar")
         self.tab_bar.setAccessibleName(tr("Parts of the window"))
         self.tab_bar.setExpanding(False)
@@ -154,19 +160,17 @@ class MainWindow(QMainWindow):
         for name, page in self._tabs.items():
             self.tab_bar.setTabData(self.tab_bar.addTab(name), TAB_KEYS[name])
             self._pages.addWidget(page)
-        self.run_panel = RunPanel(self.session, self)
-        self._splitter = PanelSplitter(self._pages, self.run_panel, self)
-        center = QWidget(self)
-        center.setObjectName("page")
+        self.run_panel = RunPanel(self.session, self._splitter)
+        self._splitter.fill(self._pages, self.run_panel)
         layout = QVBoxLayout(center)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        head = self._header()
+        head = self._header(center)
         self.filled_chart = FilledChart(self.run_panel, (head, self._splitter), center)
         for part in (head, self._splitter, self.filled_chart):
             layout.addWidget(part, 0 if part is head else 1)
-        self.setCentralWidget(center)
-        self.messages.setParent(center)
+        for part in (self.filled_chart, head, self._splitter, self.messages):
+            part.raise_()  # screen readers go by the order of the children
         self.messages.lie_over(self._pages, self._foot_px)
         self._message_room = MessageRoom(self.messages)
         self._pages.currentChanged.connect(self._on_page)
@@ -185,8 +189,8 @@ class MainWindow(QMainWindow):
         feet = [foot for foot in page.findChildren(Foot) if foot.isVisible()]
         return max((page.height() - foot.mapTo(page, QPoint(0, 0)).y() for foot in feet), default=0)
 
-    def _header(self) -> QWidget:
-        head = QWidget()
+    def _header(self, center: QWidget) -> QWidget:
+        head = QWidget(center)
         row = self._head = QHBoxLayout(head)
         row.setContentsMargins(theme.SPACE * 2, theme.SPACE // 2, theme.SPACE * 2, theme.SPACE // 2)
         self._theme_button = IconButton("ph.moon", tr("Switch between light and dark"), self, size=18)

@@ -28,10 +28,13 @@ class PanelSplitter(QSplitter):
 
     resized = Signal()
 
-    def __init__(self, pages: QWidget, panel: RunPanel, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self.setObjectName("window_splitter")
         self.setHandleWidth(theme.SPACE)
+
+    def fill(self, pages: QWidget, panel: RunPanel) -> None:
+        """Shows both; they are its children already, for a part that is moved with all in it is dressed anew."""
         self.addWidget(pages)
         self.addWidget(panel)
         self.setChildrenCollapsible(False)

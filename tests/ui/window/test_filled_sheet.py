@@ -33,7 +33,7 @@ VARIES = (  # of what is said: where the tests keep things, when they ran, on wh
     (re.compile(r"[\d.,]+\sGB(?= (that MLX|of working memory|are free))|(?<=Limit: )[\d.,]+\sGB"), "MACHINE"),
     # Of a run's folder, whose config has paths in it.
     (
-        re.compile(r"(?<=(cted|runs) · )[\d.,]+\skB|^\d\d?\.\d+\skB$|[\d.,]+\sk?B(?= \| )"),
+        re.compile(r"(?<=(cted|runs) · )[\d.,]+\skB|^\d\d?(\.\d+)?\skB$|[\d.,]+\sk?B(?= \| )"),
         "SIZE",
     ),
 )
