@@ -152,7 +152,8 @@ class MainWindow(QMainWindow):
             COMPARE_TAB: self._compare_page,
             RUNS_TAB: self._runs_page,
         }
-        self.tab_bar = CalmTabBar(center)
+        self.run_panel = RunPanel(self.session, self._splitter)
+        self.tab_bar = CalmTabBar(center)  # last in the order of Tab, with what stands beside it
         self.tab_bar.setObjectName("tab_bar")
         self.tab_bar.setAccessibleName(tr("Parts of the window"))
         self.tab_bar.setExpanding(False)
@@ -160,7 +161,6 @@ class MainWindow(QMainWindow):
         for name, page in self._tabs.items():
             self.tab_bar.setTabData(self.tab_bar.addTab(name), TAB_KEYS[name])
             self._pages.addWidget(page)
-        self.run_panel = RunPanel(self.session, self._splitter)
         self._splitter.fill(self._pages, self.run_panel)
         layout = QVBoxLayout(center)
         layout.setContentsMargins(0, 0, 0, 0)
