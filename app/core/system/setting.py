@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any, Literal
 
 import yaml
@@ -68,11 +70,15 @@ def _saved() -> dict[str, Any] | None:
     """What is in the file; empty if there is none, None if it cannot be read."""
     path = place.settings_path()
     try:
-        tree = bounded_yaml(path.read_text(encoding="utf-8")) if path.exists() else {}
+        tree = deepcopy(_parsed(path.read_text(encoding="utf-8"))) if path.exists() else {}
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
         return None
     tree = {} if tree is None else tree
     return {key: value for key, value in tree.items() if isinstance(key, str)} if isinstance(tree, dict) else None
+
+
+# The window asks for them many times a second; the file is read each time, for other programs write it too.
+_parsed = lru_cache(maxsize=2)(bounded_yaml)
 
 
 def save_settings(settings: Settings) -> None:
