@@ -18,6 +18,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError, PreparedData, prepare_data
 from app.core.data.split import TEST, TRAIN, VALID, SplitPlan, assign, held_out_sizes
 from app.core.problem import Severity, UnusableError
+from app.core.system.leftover import sweep
 from tests import ROOT
 from tests.core.data.corpus import CHATS, chat, lines, pair, table
 
@@ -358,3 +359,18 @@ def test_the_split_always_leaves_training_rows_and_keeps_groups(
         assert ((side == VALID).sum(), (side == TEST).sum()) == held_out_sizes(len(lengths), plan)
     else:
         assert all(len(set(side[of == group].tolist())) == 1 for group in set(of.tolist()))
+
+
+def test_what_a_killed_preparation_leaves_is_known_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def killed(folder: Path, *_: object) -> None:
+        seen.append(folder.name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.core.data.prepare._write_rows", killed)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path, lines(*map(chat, range(20))))
+    (tmp_path / seen[0]).mkdir()
+    sweep(tmp_path)
+    assert not (tmp_path / seen[0]).exists()

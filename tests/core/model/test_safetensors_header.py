@@ -38,6 +38,14 @@ def test_whole_files_have_no_faults(tmp_path: Path) -> None:
     assert weight_faults(tmp_path) == []
 
 
+def test_a_file_without_tensors_is_whole(tmp_path: Path) -> None:
+    write_file(tmp_path, ONE, "a")
+    write_file(tmp_path, TWO)
+    assert weight_faults(tmp_path) == []
+    write_file(tmp_path, TWO, cut=1)
+    assert len(weight_faults(tmp_path)) == 1
+
+
 @pytest.mark.parametrize("has_index", [True, False])
 def test_a_missing_file_is_named(tmp_path: Path, has_index: bool) -> None:
     write_file(tmp_path, ONE, "a")

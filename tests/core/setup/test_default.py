@@ -26,6 +26,14 @@ def test_a_run_is_measured_ten_to_twenty_times(iterations: int) -> None:
     assert 10 <= iterations // spacing(iterations) <= 20
 
 
+@pytest.mark.parametrize(
+    ("iterations", "expected"), [(10, 1), (19, 1), (20, 2), (28, 2), (100, 8), (200, 15), (600, 40), (1000, 80)]
+)
+def test_the_number_of_measurements_is_the_one_nearest_to_fourteen(iterations: int, expected: int) -> None:
+    """Both by ratio: 20 iterations are 10 twos, which is nearer than 20 ones."""
+    assert spacing(iterations) == expected
+
+
 @pytest.mark.parametrize("iterations", [1, 5, 9])
 def test_a_very_short_run_is_measured_at_each_iteration(iterations: int) -> None:
     assert spacing(iterations) == 1

@@ -62,3 +62,17 @@ def test_nothing_is_flushed_otherwise() -> None:
         if "os.fsync" in path.read_text(encoding="utf-8")
     ]
     assert calling == ["core/system/disk.py"]
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o755, 0o644), (0o700, 0o600), (0o750, 0o644)])
+def test_a_file_is_as_open_as_its_folder_and_the_umask_let_it(tmp_path: Path, folder: int, file: int) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    place.chmod(folder)
+    before = os.umask(0o022)
+    try:
+        write_text(place / "state.json", "{}")
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+    assert (place / "state.json").stat().st_mode & 0o777 == file
