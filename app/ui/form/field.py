@@ -161,7 +161,8 @@ class Field(QWidget):
         row.addStretch(1)
         row.addWidget(self._reset())
         head.setFixedHeight(theme.line_px())
-        head.setVisible(labelled)
+        if not labelled:
+            head.hide()  # to show it here would lay it out before it has a place
         layout.addWidget(head)
         if not self.is_switch:
             layout.addWidget(self.editor)
