@@ -94,6 +94,14 @@ def application(qapp: object) -> object:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Nothing of a test is to outlive a power cut; the processes that it starts flush as they do for people."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda _descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def forks() -> Iterator[ForkServer]:
     """What the workers that this process starts are forked from: they need not import what it has imported."""
     # Not the first test's own: slow tests come first, and some compile or change other variables.
