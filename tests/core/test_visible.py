@@ -6,7 +6,7 @@ import unicodedata
 
 from app.core.visible import INVISIBLE
 
-# Letters, marks and symbols that are drawn as nothing: grapheme joiner, fillers of Hangul and Khmer, Braille's blank.
+# Letters, marks and symbols that are drawn as nothing: joiner of graphemes, fillers, Braille's blank.
 BLANK = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}
 SELECTORS = {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}  # of variants
 
