@@ -212,6 +212,11 @@ def test_examples_are_paged_by_buttons_and_number(qtbot: QtBot, bench: Bench) ->
     bench.wait(qtbot, lambda: page.example["index"] == 31)
     assert not page.next_button.isEnabled()
     assert page._of.text() == "of 32"
+    for asked, shown in ((99, 31), (-3, 0)):
+        page.show_index(asked)
+        bench.wait(qtbot, lambda: page.example["index"] == page.index)
+        assert page.index == shown
+    assert page.view.text == first
 
 
 def test_without_a_model_the_rows_are_shown_as_they_stand(
