@@ -136,7 +136,7 @@ class MainWindow(QMainWindow):
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        # What is large is made where it stays, from the outside in: Qt dresses all of a part anew that is moved.
+        # What is large is made where it stays, from the outside in: where a theme is on, Qt dresses anew what is moved.
         center = QWidget(self)
         center.setObjectName("page")
         self.setCentralWidget(center)
