@@ -136,7 +136,7 @@ class MainWindow(QMainWindow):
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        # What is large is made where it stays, from the outside in: where a theme is on, Qt dresses anew what is moved.
+        # What is large is made where it stays, from the outside in: under a theme Qt dresses anew what is moved.
         center = QWidget(self)
         center.setObjectName("page")
         self.setCentralWidget(center)
