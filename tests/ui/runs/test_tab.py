@@ -737,6 +737,7 @@ def test_rewards_are_drawn_as_rewards(qtbot: QtBot) -> None:
     assert {key: y.tolist() for key, (_, y) in overlay.curves().items()} == {"a": [0.3], "b": [0.4]}
     assert [points.getOriginalDataset()[1].tolist() for _, points, _ in overlay._entries] == [[0.6], [0.8]]
     assert overlay._plot.getAxis("left").labelText == "Reward"
+    assert overlay._view.accessibleName() == "Reward of the selected runs"
     assert child(overlay, QLabel, "overlay_note").isHidden()
 
 
@@ -748,6 +749,7 @@ def test_losses_of_unlike_methods_share_an_axis_with_a_word(qtbot: QtBot) -> Non
     note = child(overlay, QLabel, "overlay_note")
     assert "different methods" in note.text()
     assert "GRPO, supervised" in note.text()
+    assert overlay._view.accessibleName() == "Loss of the selected runs"
     assert not note.isHidden()
     # The reward is no loss: it is not among them.
     assert overlay._entries[0][1].getOriginalDataset()[0] is None or not len(
