@@ -57,6 +57,7 @@ class Case:
     examples: int = 64
     shorter: int = 1  # lengths are divided by it, to keep the time of the largest heads within bounds
     sizes: tuple[tuple[str, int], ...] = ()  # the model's, in place of the small ones
+    half: bool = False  # weights in bfloat16
     quantized: bool = False  # the base in 4 bits
     longest: int = LONGEST  # of an example, in tokens
     against: tuple[SpeedTrainer, ...] = ("stock",)
@@ -97,11 +98,14 @@ def cases(quick: bool) -> list[Case]:
 
 def make_model(folder: Path, case: Case, quick: bool) -> Path:
     """A qwen2 with random weights."""
+    import mlx.core as mx
+
     from tests.worker.tiny_model import write_model
 
     sizes: dict[str, Any] = {"hidden_size": 64 if quick else 128, "layers": 2}
     sizes |= {"num_attention_heads": 2, "num_key_value_heads": 1} | dict(case.sizes)
-    return write_model(folder, vocabulary=case.vocabulary, quantized=case.quantized, **sizes)
+    dtype = mx.bfloat16 if case.half else mx.float32
+    return write_model(folder, vocabulary=case.vocabulary, dtype=dtype, quantized=case.quantized, **sizes)
 
 
 def make_data(folder: Path, case: Case, seed: int) -> Path:
