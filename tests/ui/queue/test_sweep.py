@@ -203,6 +203,7 @@ def test_the_table_and_the_chart_grow_as_runs_end(qtbot: QtBot, queue: QueueSess
     train_next(queue, 1.0)
     settle(qtbot, page)
     assert label_of(page).endswith("Best: rank 8, lr 0.001")
+    assert page.chart._plot.getViewBox().state["mouseEnabled"] == [False, False], "the wheel scrolls the page"
 
 
 def label_of(page: SweepPage) -> str:
