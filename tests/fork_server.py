@@ -30,9 +30,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = (sys.executable, str(ROOT / "app" / "__main__.py"), "--worker")
 # Variables that are read when they are needed, and not by what is imported; HF_HOME is, and `Homes` mends that.
-# The last two are set by what tests import.
+# The last three are set by what tests import.
 LATE = frozenset(
-    {"LUTHIER_HOME", "HF_HOME", "PYTEST_CURRENT_TEST", "TRANSFORMERS_NO_ADVISORY_WARNINGS", "CRC32C_SW_MODE"}
+    {"LUTHIER_HOME", "HF_HOME", "PYTEST_CURRENT_TEST"}
+    | {"TRANSFORMERS_NO_ADVISORY_WARNINGS", "CRC32C_SW_MODE", "TORCHINDUCTOR_CACHE_DIR"}
 )
 NO_HOME, NO_HUB = "/no-luthier-home", "/no-hub-home"  # the server's: whoever has them still finds nothing
 # What `Popen` calls the ends of the pipes that it makes, and those that the child has.

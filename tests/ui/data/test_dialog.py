@@ -430,12 +430,12 @@ def test_a_save_that_cannot_be_done_is_told(
 
 
 def test_the_token_under_the_pointer_is_told(qtbot: QtBot, bench: Bench) -> None:
-    page = bench.dialog.examples
-    bench.dialog.pages.setCurrentWidget(page)
-    bench.wait(qtbot, lambda: page.previewer.is_open and page.view.is_complete and bool(page.view.tokens))
+    page = find_tool_chat(qtbot, bench)
+    bench.wait(qtbot, lambda: page.view.is_complete)
     assert page.view.token_at(QPointF(24, 30)) == 0
-    assert page.view.token_at(QPointF(24, 2000)) is None
-    assert "control token" in page.view.describe(0)
+    assert page.view.token_at(QPointF(24, 20_000)) is None
+    special = next(at for at, token in enumerate(page.view.tokens) if token.kind == "special")
+    assert "control token" in page.view.describe(special)
     qtbot.keyClick(page.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QApplication.clipboard().text() == page.view.text
 

@@ -25,9 +25,9 @@ class Tomorrow(date):
         return cls(2031, 2, 3)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("model"), layers=1)
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "model", layers=1)
 
 
 def dated(model: Path, form: str) -> None:
