@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -33,7 +32,7 @@ from pytestqt.qtbot import QtBot
 from app.core import language
 from app.core.protocol.program import worker_environment
 from app.worker.process.module_list import keep_module_list
-from tests.fork_server import LATE, ForkServer, start_program
+from tests.fork_server import LATE, ForkServer, forked_workers, start_program
 
 keep_module_list()  # as workers: else each process reads 1,600 files for the names in them
 
@@ -105,12 +104,8 @@ def no_waiting_for_the_disk() -> Iterator[None]:
 def forks() -> Iterator[ForkServer]:
     """What the workers that this process starts are forked from: they need not import what it has imported."""
     # Not the first test's own: slow tests come first, and some compile or change other variables.
-    server = ForkServer(environment=worker_environment(dict(os.environ) | EACH_TEST))
-    with pytest.MonkeyPatch.context() as patched:
-        if sys.platform == "linux":
-            patched.setattr(subprocess.Popen, "_execute_child", lambda *asked: server.start_child(*asked))
+    with forked_workers(worker_environment(dict(os.environ) | EACH_TEST)) as server:
         yield server
-    server.close()
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,20 @@ class ForkServer:
             finally:
                 _take_in_children(False)
                 os.close(folder)
+
+
+@contextmanager
+def forked_workers(environment: Mapping[str, str] | None = None) -> Iterator[ForkServer]:
+    """Until it ends, the workers that this process starts are forks, where the system has what that needs."""
+    server = ForkServer(environment=environment)
+    before = subprocess.Popen._execute_child  # type: ignore[attr-defined]
+    if sys.platform == "linux":
+        subprocess.Popen._execute_child = lambda *asked: server.start_child(*asked)  # type: ignore[attr-defined]
+    try:
+        yield server
+    finally:
+        subprocess.Popen._execute_child = before  # type: ignore[attr-defined]
+        server.close()
 
 
 def _without_late(environment: Mapping[str, str]) -> dict[str, str]:

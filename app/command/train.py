@@ -64,29 +64,27 @@ def train(
     ask_beside(beside)
     is_new = run_dir is None or not run_dir.exists()
     run = make_run(with_name(loaded.config, loaded.named), run_dir)
-    is_kept, is_unchanged = False, False
+    last: Event | None = None
+    is_kept = False
     try:
         put_hosts(run, hostfile)
         last = follow(run, as_json=as_json)
-        is_unchanged = is_untrained(last)
-        is_kept = not is_unchanged and (exit_code(last) == FAILED or has_trained(run))
+        is_kept = exit_code(last) == FAILED or has_trained(run, last)
     finally:
         # An empty run would only stand in the way of the next try at this place.
-        if not is_kept and (is_unchanged or not has_trained(run)):
+        if not is_kept and not has_trained(run, last):
             clear_run(run, with_folder=is_new)
     code = exit_code(last)
     return code if is_kept or code == UNUSABLE else FAILED  # it was stopped before there was a result
 
 
-def is_untrained(last: Event | None) -> bool:
-    """True if a run was stopped before its first iteration, as its last event says: what it saved is as before."""
+def has_trained(run: RunDir, last: Event | None) -> bool:
+    """True if a run has an adapter, or a state to go on from; not if its last event says that it was stopped before
+    its first iteration: what it saved then is as before."""
     from app.core.protocol import event
 
-    return isinstance(last, event.Finished) and last.reason == "stopped" and not last.iteration
-
-
-def has_trained(run: RunDir) -> bool:
-    """True if a run has an adapter, or a state to go on from."""
+    if isinstance(last, event.Finished) and last.reason == "stopped" and not last.iteration:
+        return False
     return any(folder.is_dir() and any(folder.iterdir()) for folder in (run.adapters, run.state))
 
 
@@ -228,7 +226,7 @@ def _follow_once(run: RunDir, *, as_json: bool) -> Event | None:
         _tell_failure(run, last)
     elif isinstance(last, event.Finished) and last.reason == "paused":
         output.remark(f"{last.message}\n  Go on with: luthier resume {shlex.quote(str(run.path))}")
-    elif has_trained(run) and not is_untrained(last):
+    elif has_trained(run, last):
         output.say(next_steps(run, stopped=isinstance(last, event.Finished) and last.reason == "stopped"))
     else:
         output.remark("Nothing was trained.")

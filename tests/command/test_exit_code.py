@@ -203,17 +203,15 @@ def test_german_is_the_windows_alone(program: Luthier, tmp_path: Path, monkeypat
 
 # Runs the program once for each line of a file: from the second on, everything is imported.
 EACH_IN_TURN = """
-import contextlib, io, json, subprocess, sys
-from tests.fork_server import ForkServer
+import contextlib, io, json, sys
+from tests.fork_server import forked_workers
 from app.__main__ import main
-if sys.platform == "linux":
-    forks = ForkServer()
-    subprocess.Popen._execute_child = lambda *asked: forks.start_child(*asked)
-for line in open(sys.argv[1], encoding="utf-8"):
-    sys.argv[1:], said = json.loads(line), io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = main()
-    print(json.dumps([code, said.getvalue()]))
+with open(sys.argv[1], encoding="utf-8") as file, forked_workers():
+    for line in file:
+        sys.argv[1:], said = json.loads(line), io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            code = main()
+        print(json.dumps([code, said.getvalue()]))
 """
 
 

@@ -24,7 +24,7 @@ from app.core.refusal import reason_of
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
 from app.core.setup.foreign_config import MEANT, Translation, origin_of, take_alpha, translate
 from app.core.system.atomic_file import write_text
-from app.core.system.yaml_text import check_bounds, dumped_yaml
+from app.core.system.yaml_text import QUICK_LOADER, check_bounds, dumped_yaml
 from app.core.target.pattern import EMPTY_PATTERN, patterns_text
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML that refuses duplicate keys: the second would silently win."""
 
 
-class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same over libyaml's parser, ten times as fast, where PyYAML has it."""
+class _QuickLoader(QUICK_LOADER):  # type: ignore[misc]
+    """The same over libyaml's parser, ten times as fast."""
 
 
 def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -105,7 +105,7 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
     return found
 
 
-for _each in (_Loader, _FastLoader):
+for _each in (_Loader, _QuickLoader):
     _each.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
     _each.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(f"^(?:{FLOAT.pattern})$"), list("-+0123456789.")
@@ -120,7 +120,7 @@ def _read_yaml(text: str) -> tuple[yaml.Node | None, Any]:
     """The text's nodes, which know their lines, and what it says; raises what PyYAML raises, in its own words."""
     if not _PARTED.search(text):
         with suppress(yaml.YAMLError, RecursionError, ValueError, TypeError, OverflowError):
-            return _read_with(_FastLoader, text)
+            return _read_with(_QuickLoader, text)
     return _read_with(_Loader, text)
 
 

@@ -17,7 +17,7 @@ MOST_CHARACTERS = 4_000_000
 MOST_NODES = 200_000  # with every alias counted as what it stands for
 MOST_LEVELS = 60
 
-_EVENT_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+QUICK_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
 
 
 class _Dumper(yaml.SafeDumper):
@@ -41,7 +41,7 @@ def dumped_yaml(tree: Any, *, sort_keys: bool = False, width: int | None = None,
     return str(yaml.dump(tree, Dumper=_Dumper, sort_keys=sort_keys, allow_unicode=in_unicode, width=width))
 
 
-def bounded_yaml(text: str, loader: Any = _EVENT_LOADER) -> Any:
+def bounded_yaml(text: str, loader: Any = QUICK_LOADER) -> Any:
     """What the text says, built by a loader of PyYAML (a safe one, unless told otherwise).
 
     Raises `yaml.YAMLError` for what is no YAML, or is beyond the bounds.
@@ -78,7 +78,7 @@ def _count(text: str) -> None:
     sizes: dict[str, int] = {}
     open_nodes: list[tuple[str | None, int]] = []  # its anchor, and the count before it
     total = 0
-    for found in yaml.parse(text, Loader=_EVENT_LOADER):
+    for found in yaml.parse(text, Loader=QUICK_LOADER):
         if isinstance(found, yaml.AliasEvent):
             if any(anchor == found.anchor for anchor, _ in open_nodes):
                 raise BoundError(tr("the anchor {anchor!r} holds itself", anchor=found.anchor), found.start_mark)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -57,7 +56,7 @@ from app.ui.window.help_dialog import HelpDialog, ShortcutDialog
 from app.ui.window.main_window import COMPARE_TAB, ENHANCED_TAB, RUNS_TAB, MainWindow
 from app.ui.window.settings_dialog import SettingsDialog
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
-from tests.fork_server import ForkServer
+from tests.fork_server import forked_workers
 from tests.ui import synthetic_run
 from tests.ui.comparing import adapter_folder, answer, base_folder, press, run_with_checkpoints
 from tests.ui.fake_worker import FakeWorker
@@ -352,11 +351,7 @@ def main(arguments: Sequence[str]) -> int:
     width, height = map(int, asked.size.split("x"))
     workers = {"worker.job": job_worker, "run.session": FakeWorker}
     with ExitStack() as replaced:
-        if sys.platform == "linux":
-            forks = ForkServer()
-            replaced.callback(forks.close)
-            begin = patch.object(subprocess.Popen, "_execute_child", lambda *asked: forks.start_child(*asked))
-            replaced.enter_context(begin)
+        replaced.enter_context(forked_workers())
         for module, worker in workers.items():
             replaced.enter_context(patch(f"app.ui.{module}.WorkerProcess", worker))
         page = EveryPage(asked.pictures, tabs=asked.tabs, size=(width, height))
