@@ -6,7 +6,7 @@ import shlex
 import shutil
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -89,15 +89,17 @@ def has_trained(run: RunDir, last: Event | None) -> bool:
 
 
 def clear_run(run: RunDir, *, with_folder: bool) -> None:
-    """Takes away what a run that trained nothing has written, and its folder where that is new."""
-    if with_folder:
-        shutil.rmtree(run.path)
-        return
-    for path in run.path.iterdir():
+    """Takes away what a run that trained nothing has written; its folder too, where that is new and empty then."""
+    from app.core.replica.hostfile import RUN_HOSTS
+
+    for path in (*run.written, run.path / RUN_HOSTS):
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
+    if with_folder:
+        with suppress(OSError):  # somebody has put something there meanwhile
+            run.path.rmdir()
 
 
 def chosen_hosts(hosts: Path | None, replicas: int | None) -> Hostfile | None:

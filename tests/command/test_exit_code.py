@@ -16,12 +16,15 @@ import pytest
 from typer.main import get_command
 
 from app.command.output import exit_code_text
+from app.command.train import clear_run
 from app.command.verb import VERBS
 from app.core.config.train_config import TrainConfig
 from app.core.live.training_list import listed
 from app.core.protocol.client import WorkerClient
 from app.core.protocol.event import Event, Started
+from app.core.replica.hostfile import RUN_HOSTS
 from app.core.run.folder import RunDir, prepare_run
+from app.core.tracker.tracking import LOG_FOLDER
 from tests import ROOT
 from tests.command.conftest import CONFIG, Luthier
 
@@ -150,6 +153,7 @@ def test_a_run_that_is_stopped_before_it_trains_leaves_nothing(
     own = {"model": str(place / "model"), "data": str(place / "data"), "valid_data": str(tmp_path / "valid.jsonl")}
     (tmp_path / "config.yaml").write_text(json.dumps(CONFIG | own | {"val_batches": -1}))
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ".DS_Store").write_bytes(b"Finder's")
     for more in ((), ("--run-dir", "new"), ("--run-dir", "mine")):
         done = luthier("train", "config.yaml", *more, code=1)
         assert "Stopped before training." in done.stdout
@@ -157,7 +161,22 @@ def test_a_run_that_is_stopped_before_it_trains_leaves_nothing(
         assert "luthier generate" not in done.stdout
     assert list((home / "data" / "runs").iterdir()) == []
     assert not (tmp_path / "new").exists()
-    assert list((tmp_path / "mine").iterdir()) == []
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == [".DS_Store"]
+
+
+def test_what_somebody_put_beside_a_run_that_trained_nothing_stays(tmp_path: Path) -> None:
+    for name, with_note in (("noted", True), ("empty", False)):
+        run = prepare_run(TrainConfig(), tmp_path / name)
+        run.data.mkdir()
+        (run.data / "train.jsonl").write_text("{}")
+        (run.path / LOG_FOLDER).mkdir()
+        for path in (run.events, run.log, run.path / ".lock", run.path / RUN_HOSTS):
+            path.write_text("{}")
+        if with_note:
+            run.notes.write_text("Ask Ada first.")
+        clear_run(run, with_folder=True)
+    assert [path.name for path in (tmp_path / "noted").iterdir()] == ["notes.md"]
+    assert not (tmp_path / "empty").exists()
 
 
 # -- where a run goes --------------------------------------------------------------------------------------------

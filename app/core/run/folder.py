@@ -9,6 +9,7 @@ examples, where the source was not already in mlx-lm's form) · ``notes.md`` · 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,10 +27,12 @@ from app.core.run.name import folder_word, taken_words, unique_name
 from app.core.setup.config_file import RUN_CONFIG, save_config
 from app.core.system import place
 from app.core.system.setting import load_settings
+from app.core.tracker.tracking import LOG_FOLDER
 
 RUN_SETUP, RUN_NOTES = "setup.yaml", "notes.md"
 RUN_DOOR = "commands.jsonl"  # while a worker trains the run: what it is told, by whoever may write here
 RUN_SUPERVISOR = ".supervisor"  # held by whoever lets the run go on where macOS ends its worker
+NEUTRAL_FILE = "neutral.json"  # the text on which it is measured what is forgotten
 RUN_REMOTE = "remote.json"  # of a run that trains on another machine: where, and what finds it again
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
 # In the file; what is true now depends on whether a worker lives.
@@ -94,6 +97,13 @@ class RunDir:
     def notes(self) -> Path:
         return self.path / RUN_NOTES
 
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """All that a run which has not trained yet may have written here; what else is there is somebody's own."""
+        more = (".lock", RUN_DOOR, RUN_SUPERVISOR, NEUTRAL_FILE, LOG_FOLDER)
+        own = (self.config, self.setup, self.job, self.events, self.log, self.adapters, self.state, self.data)
+        return (*own, *(self.path / name for name in more))
+
     def lock(self, timeout_s: float = 0) -> FileLock:
         """Held by the worker while it lives; the system drops it when the process dies, however it dies."""
         return FileLock(self.path / ".lock", timeout=timeout_s)
@@ -150,7 +160,11 @@ def create_run(config: TrainConfig, parent: Path | None = None) -> RunDir:
             path.mkdir()
         except FileExistsError:
             continue
-        return prepare_run(config, path)
+        try:
+            return prepare_run(config, path)
+        except BaseException:  # also Ctrl-C: a folder without a run would only take the next one's name
+            shutil.rmtree(path, ignore_errors=True)
+            raise
     raise FileExistsError(tr("No free name for a run in {parent}", parent=parent))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
+from yaml.constructor import ConstructorError
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, WITH_CORRECTION, TrainConfig
@@ -24,7 +25,7 @@ from app.core.refusal import reason_of
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
 from app.core.setup.foreign_config import MEANT, Translation, origin_of, take_alpha, translate
 from app.core.system.atomic_file import write_text
-from app.core.system.yaml_text import QUICK_LOADER, check_bounds, dumped_yaml
+from app.core.system.yaml_text import BUILD_FAULTS, QUICK_LOADER, check_bounds, dumped_yaml
 from app.core.target.pattern import EMPTY_PATTERN, patterns_text
 
 if TYPE_CHECKING:
@@ -77,49 +78,71 @@ class LoadedConfig:
         return " ".join(said)
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses duplicate keys: the second would silently win."""
+class _Strict:
+    """Both loaders below refuse what cannot be what its tag says, at its line."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # PyYAML's form
+        try:
+            return super().construct_object(node, deep=deep)  # type: ignore[misc]
+        except BUILD_FAULTS as error:
+            kind = str(node.tag).rpartition(":")[2]
+            said = tr("this cannot be read as {kind}", kind=kind)
+            raise ConstructorError(None, None, said, node.start_mark) from error
 
 
-class _QuickLoader(QUICK_LOADER):  # type: ignore[misc]
+class _Loader(_Strict, yaml.SafeLoader):
+    """PyYAML's own, that mlx-lm reads with."""
+
+
+class _QuickLoader(_Strict, QUICK_LOADER):  # type: ignore[misc]
     """The same over libyaml's parser, ten times as fast."""
 
 
 def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        if key_node.tag == MERGE_TAG:  # `<<: *base` gives what the mapping itself leaves out
-            continue
-        key = loader.construct_object(key_node)
-        if isinstance(key, (list, dict)):
-            raise yaml.constructor.ConstructorError(
-                None, None, tr("a key must be a plain word"), key_node.start_mark
-            )
-        if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, tr("the key {key!r} is given twice", key=key), key_node.start_mark
-            )
-        seen.add(key)
+    _refuse_twice(loader, node)
     loader.flatten_mapping(node)
     found: dict[Any, Any] = loader.construct_mapping(node, deep=True)
     return found
 
 
+def _refuse_twice(loader: Any, node: yaml.MappingNode) -> None:
+    """Raises PyYAML's error for a key that is given twice: the second would silently win."""
+    seen: set[Any] = set()
+    for key_node, value_node in node.value:
+        if key_node.tag == MERGE_TAG:  # `<<: *base` gives what the mapping itself leaves out
+            merged = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+            for one in merged:
+                if isinstance(one, yaml.MappingNode):
+                    _refuse_twice(loader, one)
+            continue
+        key = loader.construct_object(key_node)
+        if isinstance(key, (list, dict)):
+            raise ConstructorError(None, None, tr("a key must be a plain word"), key_node.start_mark)
+        if key in seen:
+            raise ConstructorError(None, None, tr("the key {key!r} is given twice", key=key), key_node.start_mark)
+        seen.add(key)
+
+
+def _refuse_binary(_loader: Any, node: yaml.Node) -> None:
+    raise ConstructorError(None, None, tr("a config has no binary values"), node.start_mark)
+
+
 for _each in (_Loader, _QuickLoader):
     _each.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+    _each.add_constructor("tag:yaml.org,2002:binary", _refuse_binary)  # they could not be written
     _each.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(f"^(?:{FLOAT.pattern})$"), list("-+0123456789.")
     )
 
 
-# What libyaml takes otherwise than PyYAML, by 200,000 texts put together at random: mlx-lm reads with the latter.
-_PARTED = re.compile("[\t\ufeff?]|[|>]#")
+# What libyaml takes otherwise than PyYAML, by many texts put together at random: mlx-lm reads with the latter.
+_PARTED = re.compile(r"[\t\ufeff?!]|[|>][-+\d]*#")
 
 
 def _read_yaml(text: str) -> tuple[yaml.Node | None, Any]:
     """The text's nodes, which know their lines, and what it says; raises what PyYAML raises, in its own words."""
     if not _PARTED.search(text):
-        with suppress(yaml.YAMLError, RecursionError, ValueError, TypeError, OverflowError):
+        with suppress(yaml.YAMLError, RecursionError, *BUILD_FAULTS):
             return _read_with(_QuickLoader, text)
     return _read_with(_Loader, text)
 
@@ -142,7 +165,7 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
     try:
         check_bounds(text)
         node, tree = _read_yaml(text)
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError, OverflowError) as error:
+    except (yaml.YAMLError, RecursionError, *BUILD_FAULTS) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
         said = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -186,6 +209,8 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
     given = tree.keys()
     read = (translate if version == 0 else take_alpha)(tree, file=name, lines=lines)
     tree = read.tree | {"config_version": CONFIG_VERSION}
+    if "iters" in tree and "epochs" not in tree:  # else the default's epochs would decide over what was asked for
+        tree["epochs"] = None
     tree = {key: value for key, value in tree.items() if value is not None or _may_be_none(key)}
     _take_correction(tree, new=is_new)
     if "targets" in tree:

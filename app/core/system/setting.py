@@ -46,7 +46,7 @@ class Settings(BaseModel):
     spare_worker: bool = True  # a process with a worker's imports stands ready for the next job
     check_updates: bool = False
     updates_asked: str = ""  # the day on which the releases page was asked last
-    silence_s: int = Field(120, ge=5)  # how long a worker may say nothing before that is told
+    silence_s: int = Field(120, ge=5, le=1_000_000)  # how long a worker may say nothing before that is told
     trusted_reward_files: tuple[str, ...] = ()
     window: dict[str, Any] = {}
 

@@ -20,6 +20,10 @@ MOST_LEVELS = 60
 QUICK_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
 
 
+# What PyYAML's constructors raise beside its own errors: a thirteenth month, `!!bool maybe`, an empty `!!int`.
+BUILD_FAULTS = (ValueError, TypeError, OverflowError, LookupError, AttributeError)
+
+
 class _Dumper(yaml.SafeDumper):
     """Also takes texts that know of what they were made, as plain text."""
 
@@ -49,7 +53,7 @@ def bounded_yaml(text: str, loader: Any = QUICK_LOADER) -> Any:
     check_bounds(text)
     try:
         return yaml.load(text, Loader=loader)  # nosec B506 # of the safe ones
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:  # a thirteenth month, say
+    except (*BUILD_FAULTS, RecursionError) as error:
         raise BoundError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from app.core.json_text import parsed_json
 from app.core.language import tr
+from app.core.run.folder import NEUTRAL_FILE
 from app.core.setup.memory_term import LARGEST_PIECE
 from app.core.system.atomic_file import write_text
 from app.worker.batch.examples import Examples
@@ -21,7 +22,6 @@ from app.worker.objective.supervised import supervised
 from app.worker.objective.validation import ValidationSet, measure
 from app.worker.token.token_set import Example, TokenSet
 
-NEUTRAL_FILE = "neutral.json"
 TEXT_FORMAT = 1
 # How an answer begins, and that it ends, is what tuning is meant to change. What counts is whether the model can go
 # on as it could: the first tokens of an answer are given, and its end token is left out.

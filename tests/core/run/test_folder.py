@@ -32,6 +32,21 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path) -> None:
         prepare_run(TrainConfig(), tmp_path / "r")
 
 
+@pytest.mark.parametrize("what", [OSError("disk full"), KeyboardInterrupt()])
+def test_a_run_that_could_not_be_written_leaves_its_name_free(
+    what: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_config: object, path: Path) -> None:
+        (path.parent / "config.yaml.half").write_text("")
+        raise what
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.core.run.folder.save_config", broken)
+        with pytest.raises(type(what)):
+            create_run(TrainConfig(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("events", "state"),
     [

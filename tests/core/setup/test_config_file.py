@@ -216,7 +216,7 @@ def test_mlx_lm_reads_from_a_written_file_whether_adam_is_corrected(optimizer: s
 PIECES = [
     *"ab{}[],:?#|>%@`=~-\n", "  ", "- ", "b: ", '"', "'", "&x ", "*x", "<<: *x", "1", "1e-4", ".5", "0x1f", "0o7",
     "yes", "null", "2020-01-01", "!!str ", "!t ", "---", "...", "\u2028", "\x85", "\ufeff", "\x07", "\\", "\r",
-    "\t", "1_000", "1:30", ".nan",
+    "\t", "1_000", "1:30", ".nan", "|-", ">1", "!", "!!bool ",
 ]  # fmt: skip
 
 
@@ -238,3 +238,33 @@ def test_the_faster_parser_reads_no_text_otherwise(text: str, inside: bool) -> N
 def test_the_faster_parser_reads_what_is_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config_file, "_Loader", None)
     assert parse_config(dump_config(TrainConfig(model="/a folder/model", iters=7))).config.iters == 7
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("schedule: !!bool maybe", "this cannot be read as bool"),
+        ("seed: !!int", "this cannot be read as int"),
+        ("note: !!timestamp x", "this cannot be read as timestamp"),
+        ("day: 2024-13-45", "this cannot be read as timestamp"),
+        ("word: !!binary /w==", "a config has no binary values"),
+        ("lora_parameters: {<<: {rank: 4, rank: 5}}", "the key 'rank' is given twice"),
+        ("lora_parameters: {<<: [{rank: 4}, {scale: 1, scale: 2}]}", "the key 'scale' is given twice"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_at_its_line(line: str, said: str) -> None:
+    with pytest.raises(UnusableError) as caught:
+        parse_config(f"model: a\n{line}\niters: 3\n", name="mine.yaml")
+    (problem,) = caught.value.problems
+    assert (problem.message, problem.file, problem.line) == (f"This is not valid YAML: {said}.", "mine.yaml", 2)
+
+
+def test_iterations_that_a_file_asks_for_are_not_worked_out_from_epochs_that_it_does_not_name() -> None:
+    def read(text: str) -> tuple[int, float | None]:
+        config = parse_config(f"config_version: 1\nmodel: a\n{text}").config
+        return config.iters, config.epochs
+
+    assert read("iters: 50\n") == (50, None)
+    assert read("iters: 50\nepochs: 2\n") == (50, 2.0)
+    assert read("seed: 1\n")[1] == TrainConfig().epochs
+    assert read("epochs: 2\n")[1] == 2.0

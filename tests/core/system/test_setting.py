@@ -19,7 +19,9 @@ def test_a_file_that_cannot_be_read_is_set_aside(text: str) -> None:
     assert path.with_name("settings.yaml.damaged").read_text() == text
 
 
-@pytest.mark.parametrize("text", ["1: a\ntheme: dark\n", "theme: dark\nsilence_s: [1]\n"])
+@pytest.mark.parametrize(
+    "text", ["1: a\ntheme: dark\n", "theme: dark\nsilence_s: [1]\n", "theme: dark\nsilence_s: 99999999999\n"]
+)
 def test_one_odd_value_or_key_leaves_the_others(text: str) -> None:
     path = place.settings_path()
     path.parent.mkdir(parents=True)

@@ -9,10 +9,11 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from app.core.run.folder import NEUTRAL_FILE
 from app.worker.model.head import find_head
 from app.worker.model.loading import load_model
 from app.worker.neutral.own_text import own_text
-from app.worker.neutral.text import NEUTRAL_FILE, NeutralText, counted_rows, kept_text, loss_on, save_text
+from app.worker.neutral.text import NeutralText, counted_rows, kept_text, loss_on, save_text
 from app.worker.token.token_set import Example
 from tests.worker.tiny_model import write_model
 from tests.worker.training import random_words

@@ -21,7 +21,7 @@ from app.core.protocol.event import (
     Validated,
     Warned,
 )
-from app.core.run.folder import RunDir
+from app.core.run.folder import NEUTRAL_FILE, RunDir
 from app.core.run.summary import summarize
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.trial import trial_config
@@ -30,7 +30,7 @@ from app.worker.model.head import find_head
 from app.worker.model.loading import load_model, make_trainable
 from app.worker.model.strength import at_strength, module_at_strength
 from app.worker.neutral import forgetting
-from app.worker.neutral.text import NEUTRAL_FILE, kept_text, loss_on
+from app.worker.neutral.text import kept_text, loss_on
 from app.worker.train.trade import MOST_CHECKPOINTS, Weighed, _spread, best_balance
 from tests.worker.tiny_model import write_data, write_model
 from tests.worker.training import config_for, go_on, random_words, saved_arrays, start
