@@ -38,7 +38,7 @@ PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file", 
 FLOAT = re.compile(r"^[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?)$")
 
 
-MERGE_TAG = "tag:yaml.org,2002:merge"
+MERGE_TAG, TEXT_TAG = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 UNUSED = tr("Luthier does not use this key; it is kept.")
 
 
@@ -89,8 +89,14 @@ class _Strict:
             said = tr("this cannot be read as {kind}", kind=kind)
             raise ConstructorError(None, None, said, node.start_mark) from error
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:  # PyYAML's form
+        found = super().construct_scalar(node)  # type: ignore[misc]
+        if "\0" in node.value:  # which no name, path or prompt can have
+            raise ConstructorError(None, None, tr("a text has no NUL characters"), node.start_mark)
+        return found
 
-class _Loader(_Strict, yaml.SafeLoader):
+
+class _Loader(_Strict, yaml.SafeLoader):  # type: ignore[misc]
     """PyYAML's own, that mlx-lm reads with."""
 
 
@@ -185,26 +191,33 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
                 )
             ]
         )
-    if bad := [key for key in tree if not isinstance(key, str)]:
-        raise UnusableError(
-            [Problem("", tr("{bad!r} is not a word, and so cannot be a key.", bad=bad[0]), file=name)]
-        )
     lines = _lines(node)
+    if any(not isinstance(key, str) for key in tree):
+        key, line = next(
+            ((key.value, key.start_mark.line + 1) for key in _keys(node) if key.tag != TEXT_TAG), ("", 1)
+        )
+        said = tr("{key} is not a word, and so cannot be a key.", key=code(key))
+        raise UnusableError([Problem("", said, file=name, line=line)])
     if "config_version" not in tree:
         from app.core.foreign.trainer import trainer_of  # not before: the window opens without
 
         if (trainer := trainer_of(tree)) is not None:
             return _taken_over(trainer.reading(tree, name, lines, base), base)
     version = tree.get("config_version", 0)
-    if not isinstance(version, int) or version < 0:
-        raise UnusableError([Problem("config_version", tr("is not a whole number."), file=name)])
+    line = lines.get("config_version")
+    if type(version) is not int or version < 0:  # `true` is an int to Python
+        said = joined(
+            (code("config_version"), tr("{shown} is no version of a config.", shown=_shown(version))), ": "
+        )
+        raise UnusableError([Problem("config_version", said, file=name, line=line)])
     if version > CONFIG_VERSION:
         said = tr(
             "The file is of version {version}, this Luthier knows up to {config_version}.",
             version=version,
             config_version=CONFIG_VERSION,
         )
-        raise UnusableError([Problem("config_version", said, hint=tr("Update Luthier to open it."), file=name)])
+        hint = tr("Update Luthier to open it.")
+        raise UnusableError([Problem("config_version", said, hint=hint, file=name, line=line)])
     is_new = version == 0 and "optimizer" not in tree and origin_of(tree) is None
     given = tree.keys()
     read = (translate if version == 0 else take_alpha)(tree, file=name, lines=lines)
@@ -405,6 +418,8 @@ def validation_problems(
 
 def _shown(value: Any) -> str:
     text = repr(value)
+    if value is None or isinstance(value, bool):
+        text = "null" if value is None else str(value).lower()  # as YAML has it
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
@@ -412,6 +427,11 @@ def _may_be_none(key: str) -> bool:
     """mlx-lm files write `null` for "not set"; only fields that can be None keep it, unknown keys always do."""
     spec = field_specs().get(key)
     return (spec is None and key not in TrainConfig.model_fields) or (spec is not None and spec.optional)
+
+
+def _keys(node: yaml.Node | None) -> list[yaml.ScalarNode]:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return [key for key, _ in pairs if isinstance(key, yaml.ScalarNode) and key.tag != MERGE_TAG]
 
 
 def _lines(node: yaml.Node | None, prefix: str = "") -> dict[str, int]:

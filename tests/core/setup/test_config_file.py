@@ -58,9 +58,15 @@ def test_every_fault_is_told_at_once_with_its_line() -> None:
         ("- 1\n- 2\n", 1, "key: value"),
         ("seed: 1\nseed: 2\n", 2, "twice"),
         ("x: !!python/object:os.system {}\n", 1, "YAML"),
-        ("1: 2\n", None, "not a word"),
-        ("config_version: 99\n", None, "version 99"),
+        ("a: 1\n1: 2\n", 2, "`1` is not a word"),
+        ("a: 1\nyes: 2\n", 2, "`yes` is not a word"),
+        ("a: 1\n<<: {x: 1, 2020-01-01: 2}\n", 2, "`2020-01-01` is not a word"),
+        ("a: 1\nconfig_version: 99\n", 2, "version 99"),
+        ("a: 1\nconfig_version: true\n", 2, "true is no version of a config"),
+        ("a: 1\nconfig_version: -1\n", 2, "-1 is no version of a config"),
         ("\tseed: 1\n", 1, "YAML"),
+        ('a: 1\nadapter_name: "a\\0b"\n', 2, "no NUL"),
+        ('a: 1\n"a\\0b": 2\n', 2, "no NUL"),
     ],
 )
 def test_files_that_are_no_config_say_so(text: str, line: int | None, word: str) -> None:
