@@ -62,6 +62,7 @@ class RunsTab(QWidget):
     chat_requested = Signal(object)
     serve_requested = Signal(object)
     merge_requested = Signal(object)
+    setup_requested = Signal()  # there is no run yet
     names_changed = Signal()  # of runs, here or elsewhere
     noticed = Signal(object)  # Notice
     told = Signal(str)
@@ -372,6 +373,12 @@ class RunsTab(QWidget):
         )
         card = EmptyCard("runs.empty", "ph.list-bullets", "", text, self)
         self._empty_title = card.title
+        begin = QPushButton(tr("Set up the first one"))
+        begin.setObjectName("runs.begin")
+        theme.set_role(begin, kind="link")
+        begin.setCursor(Qt.CursorShape.PointingHandCursor)
+        begin.clicked.connect(self.setup_requested)
+        card.add(begin)
         return card
 
     def _connect(self) -> None:

@@ -357,6 +357,7 @@ class MainWindow(QMainWindow):
             switch.bar.currentChanged.connect(self._on_page)
             _fill(self._runs_page, switch)
             self.kept_view.watch(TAB_KEYS[RUNS_TAB], tab.table)
+            tab.setup_requested.connect(lambda: self.show_tab(SETUP_TAB))
             tab.open_requested.connect(self.user_actions.open_run)
             tab.duplicate_requested.connect(self._duplicate_run)
             tab.resume_requested.connect(self.user_actions.go_on)

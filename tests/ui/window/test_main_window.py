@@ -49,7 +49,7 @@ from app.ui.runs.column import NAME_COLUMN
 from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 from app.ui.window.application import ErrorPresenter, FileOpener, screenshot
-from app.ui.window.main_window import COMPARE_TAB, RUNS_TAB, MainWindow
+from app.ui.window.main_window import COMPARE_TAB, RUNS_TAB, SETUP_TAB, MainWindow
 from tests.ui import synthetic_run
 from tests.ui.child import child
 from tests.ui.comparing import adapter_folder
@@ -685,6 +685,15 @@ def test_runs_that_are_selected_together_are_compared_together(ready: MainWindow
     ready.runs_tab.compare_requested.emit(tuple(run.path for run in runs))
     assert ready.compare_tab.isVisible()
     assert [found.adapter for found in ready.compare_tab.candidates] == [None, *(run.adapters for run in runs)]
+
+
+def test_where_no_run_is_listed_yet_a_button_leads_to_the_setup(ready: MainWindow) -> None:
+    ready.show_tab(RUNS_TAB)
+    begin = ready.findChild(QPushButton, "runs.begin")
+    assert begin is not None
+    assert begin.isVisible()
+    begin.click()
+    assert ready.tab_bar.tabText(ready.tab_bar.currentIndex()) == SETUP_TAB
 
 
 def test_a_run_that_is_renamed_is_called_so_everywhere_at_once(ready: MainWindow, qtbot: QtBot) -> None:
