@@ -32,6 +32,7 @@ from tests.faults.trained import (
     wait_until_free,
 )
 
+BEGINS_S = 30  # that a process may take to begin
 CUTS = 256  # positions; half of it cuts the batches of so small a run
 TOLERANCE = 2e-4  # of weights and losses in float32, whose sums are added in another order
 
@@ -99,7 +100,10 @@ def _train_alone(run: RunDir, way: str, variables: dict[str, str]) -> str:
     if way == "nobody":
         worker.hear(lambda found: isinstance(found, event.Hello))
         worker.close()
-        while not is_complete(run) and (run.is_running() or awaits_worker(run)):
+        until = time.monotonic() + BEGINS_S  # its supervisor may begin after it has died
+        while not is_complete(run) and time.monotonic() < until:
+            if run.is_running() or awaits_worker(run):
+                until = time.monotonic() + BEGINS_S
             time.sleep(0.1)
         return ""
     worker.process.stdin.write(Pause().to_line())

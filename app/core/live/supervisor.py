@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -25,16 +26,17 @@ from app.core.run.folder import RUN_SUPERVISOR, RunDir
 SUPERVISED_EVERY_S = 0.5
 TAIL_BYTES = 64 * 1024  # of a file of events: some hundred of them
 STARTS_WITHIN_S = 60.0  # a worker that has not taken its run by then is not coming
+LOOKS_S = 0.03  # far longer than whoever only looks whether a run is supervised holds its lock
 # Elsewhere than on a Mac nothing ends a worker so; tests have the process all the same.
 SUPERVISED_VARIABLE = "LUTHIER_SUPERVISED"
 
 
-def supervise(run: RunDir) -> FileLock | None:
+def supervise(run: RunDir, timeout_s: float = LOOKS_S) -> FileLock | None:
     """Makes this process the one that supervises the run, until it releases the lock; None where another does, or
     where there can be no lock."""
-    lock = FileLock(run.path / RUN_SUPERVISOR, timeout=0)
+    lock = FileLock(run.path / RUN_SUPERVISOR, timeout=timeout_s)
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=timeout_s / 3)
     except (Timeout, OSError):
         return None
     return lock
@@ -44,7 +46,7 @@ def is_supervised(run: RunDir) -> bool:
     """Whether another process supervises the run."""
     if not (run.path / RUN_SUPERVISOR).exists():
         return False
-    lock = supervise(run)
+    lock = supervise(run, 0)
     if lock is not None:
         lock.release()
     return lock is None
@@ -101,6 +103,7 @@ def start_alone(run: RunDir) -> str:
     if not told:
         return ""
     with suppress(OSError), run.log.open("ab") as log:
+        size = _size(run.events)
         log.write(f"luthier: {told}\n".encode())
         process = subprocess.Popen(
             program.worker_command(run.path),
@@ -110,7 +113,9 @@ def start_alone(run: RunDir) -> str:
             env=program.worker_environment(_environment()),
             start_new_session=True,
         )
-        return told if _waited(lambda: run.is_running() or process.poll() is not None) else ""
+        # Not whether the run's lock is held: for a moment whoever looks at it does so too.
+        began = _waited(lambda: _size(run.events) > size or process.poll() is not None)
+        return told if began else ""
     return ""
 
 
@@ -145,6 +150,10 @@ def run_supervisor(run: RunDir) -> int:
         if lock is not None:
             lock.release()
     return 0
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _environment() -> dict[str, str]:

@@ -19,6 +19,7 @@ from app.core.live.supervisor import (
     is_supervised,
     last_event,
     run_supervisor,
+    start_alone,
     start_supervisor,
     supervise,
 )
@@ -123,6 +124,41 @@ def test_the_next_worker_belongs_to_nobody_and_is_told_of_in_the_log(
     write_job(dead.path, TrainJob(outlives_parent=True, most_positions=64))
     assert run_supervisor(dead) == 0
     assert len(started) == 1, "smaller ones are no help"
+
+
+def test_whoever_only_looks_at_a_run_is_not_taken_for_its_supervisor(
+    dead: RunDir, started: list[tuple[list[str], dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = supervise(dead)
+    assert looks is not None
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        looks.release()
+
+    monkeypatch.setattr("filelock._api.time.sleep", wait)
+    assert run_supervisor(dead) == 0
+    assert (len(waits), len(started)) == (1, 1)
+
+
+def test_whoever_only_looks_at_a_run_is_not_taken_for_its_next_worker(
+    dead: RunDir, started: list[tuple[list[str], dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its supervisor would leave before there is one."""
+    asked: list[int] = []
+
+    def poll(_process: object) -> None:
+        asked.append(dead.events.exists())
+        if len(asked) == 3:
+            dead.events.write_text(event.Hello(task="train").to_line())
+
+    monkeypatch.setattr("app.core.live.supervisor.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("app.core.live.supervisor.subprocess.Popen.poll", poll)
+    with dead.lock():
+        assert start_alone(dead)
+    assert asked == [False, False, False]
+    assert len(started) == 1
 
 
 def test_only_a_mac_ends_workers_so(
