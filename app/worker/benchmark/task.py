@@ -7,7 +7,6 @@ null}}}}], "kept": [folders of runs]}``. A run whose adapter was measured keeps 
 
 from __future__ import annotations
 
-import importlib.metadata
 import time
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import BenchmarkJob
 from app.core.run.benchmark import HARNESS, harness_problem, keep_benchmark
+from app.core.system.package import package_version
 from app.worker.model.adapter_switch import AdapterSwitch
 from app.worker.model.loading import load_model
 from app.worker.process.channel import Channel
@@ -62,7 +62,7 @@ def benchmark(channel: Channel, _job_dir: Path, job: BenchmarkJob) -> None:
         channel.emit(event.Finished(reason="stopped", elapsed_s=time.perf_counter() - started))
         return
     told: dict[str, Any] = {
-        "harness": importlib.metadata.version(HARNESS), "model": str(base), "tasks": list(job.tasks),
+        "harness": package_version(HARNESS), "model": str(base), "tasks": list(job.tasks),
         "shots": job.shots, "limit": job.limit, "chat": job.chat, "columns": columns,
     }  # fmt: skip
     runs = list(dict.fromkeys(run for name in names if name is not None and (run := candidate_of(name).run)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 import tempfile
 import time
@@ -25,6 +24,7 @@ from app.core.protocol import event
 from app.core.protocol.job import BundleJob, TrainJob
 from app.core.run.folder import RUN_SETUP, prepare_run
 from app.core.setup.config_file import RUN_CONFIG, save_config
+from app.core.system.package import package_version
 from app.worker.bundle.model import bring_model, bundled_model
 from app.worker.bundle.rows import write_rows
 from app.worker.bundle.schedule import schedule_of
@@ -166,7 +166,7 @@ def _warnings(config: TrainConfig, model: BundledModel) -> list[Problem]:
 
 
 def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in ("mlx", "mlx-lm", "transformers", "tokenizers")}
+    return {name: package_version(name) for name in ("mlx", "mlx-lm", "transformers", "tokenizers")}
 
 
 def _told(

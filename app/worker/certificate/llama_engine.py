@@ -6,7 +6,6 @@ not told, so such tokens may not be sampled; what is read are the model's own lo
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.language import tr
+from app.core.system.package import package_version
 
 CONTEXT = 2048
 CHOICES = 2000  # likeliest tokens that are looked through for the one that counts
@@ -42,7 +42,7 @@ class LlamaEngine:
     def __init__(self, file: Path, broken: Sequence[int] = (), adapter: Path | None = None) -> None:
         import xllamacpp
 
-        self.name = tr("llama.cpp (xllamacpp {version})", version=importlib.metadata.version("xllamacpp"))
+        self.name = tr("llama.cpp (xllamacpp {version})", version=package_version("xllamacpp"))
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(file)
         settings = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from mlx_lm.generate import generate_step
 
 from app.core.language import tr
 from app.core.model.folder import plain_path
+from app.core.system.package import package_version
 from app.worker.certificate.material import prompt_tokens
 
 
@@ -23,7 +23,7 @@ class MlxEngine:
 
     def __init__(self, model: nn.Module, tokenizer: Any, name: str = "") -> None:
         self._model, self._tokenizer = model, tokenizer
-        self.name = name or tr("mlx-lm {version}", version=importlib.metadata.version("mlx-lm"))
+        self.name = name or tr("mlx-lm {version}", version=package_version("mlx-lm"))
 
     @classmethod
     def opened(cls, model: Path, adapter: Path | None = None) -> MlxEngine:

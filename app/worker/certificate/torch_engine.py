@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.language import tr
+from app.core.system.package import package_version
 from app.worker.certificate.material import prompt_tokens
 from app.worker.token.tokenizer import NO_FOREIGN_CODE
 
@@ -35,7 +35,7 @@ class TorchEngine:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        self.name = tr("transformers {version}", version=importlib.metadata.version("transformers"))
+        self.name = tr("transformers {version}", version=package_version("transformers"))
         with _quiet():
             self._tokenizer = AutoTokenizer.from_pretrained(str(model), **NO_FOREIGN_CODE)  # nosec B615 # a folder
             self._model: Any = AutoModelForCausalLM.from_pretrained(  # nosec B615 # a folder
@@ -44,7 +44,7 @@ class TorchEngine:
             if adapter is not None:
                 from peft import PeftModel
 
-                self.name += tr(" with PEFT {version}", version=importlib.metadata.version("peft"))
+                self.name += tr(" with PEFT {version}", version=package_version("peft"))
                 self._model = PeftModel.from_pretrained(self._model, str(adapter))
         self._model.eval()
 

@@ -8,7 +8,6 @@ to come.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -24,6 +23,7 @@ from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import InspectJob
 from app.core.system.atomic_file import write_text
+from app.core.system.package import package_version
 from app.core.system.place import cache_dir
 from app.worker.process.channel import Channel
 
@@ -97,7 +97,7 @@ def _cache_file(path: Path) -> Path | None:
     for file in weight_files(path):
         if file.exists():
             digest.update(f"{file.name} {file.stat().st_size}".encode())
-    digest.update(f"{INSPECTION_FORMAT} {importlib.metadata.version('mlx-lm')}".encode())
+    digest.update(f"{INSPECTION_FORMAT} {package_version('mlx-lm')}".encode())
     return cache_dir() / "inspection" / f"{digest.hexdigest()[:32]}.json"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import sys
 from typing import Any
 
 from app import __version__
 from app.core.protocol import event
+from app.core.system.package import package_version
 
 
 def hello(task: str) -> event.Hello:
@@ -19,8 +19,8 @@ def hello(task: str) -> event.Hello:
 
     info: dict[str, Any] = dict(mx.device_info())
     memory, working_set = memory_sizes()
-    versions = {"luthier": __version__, "python": sys.version.split()[0], "mlx": importlib.metadata.version("mlx")}
-    versions["mlx-lm"] = importlib.metadata.version("mlx-lm")
+    versions = {"luthier": __version__, "python": sys.version.split()[0], "mlx": package_version("mlx")}
+    versions["mlx-lm"] = package_version("mlx-lm")
     return event.Hello(
         task=task,
         versions=versions,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.system import place
+from app.core.system.package import package_version
 from app.worker.token.encode import Encoded
 from app.worker.token.row_file import KeptFault
 from app.worker.token.token_set import TokenSet
@@ -66,7 +66,7 @@ def cache_key(path: Path, tokenizer: Any, config: TrainConfig, goal: str = "") -
         content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
     parts = [
         CACHE_VERSION, content, tokenizer_key(tokenizer), [config.value(key) for key in CONFIG_KEYS],
-        [importlib.metadata.version(name) for name in ("mlx-lm", "transformers", "tokenizers")],
+        [package_version(name) for name in ("mlx-lm", "transformers", "tokenizers")],
         *([goal] if goal else []),
     ]  # fmt: skip
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=20).hexdigest()

@@ -18,3 +18,8 @@ def test_it_is_of_its_method_and_nothing_is_missing(method: Method) -> None:
     assert (Path(config.model) / "model.safetensors").is_file()
     assert (Path(config.data) / "train.jsonl").is_file()
     assert list(check_method(config)) == []
+
+
+def test_all_trials_are_short_and_equally_long() -> None:
+    assert {trial_config(method).iters for method in METHODS.values()} == {60}
+    assert {trial_config(method).epochs for method in METHODS.values()} == {None}

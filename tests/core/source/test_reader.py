@@ -17,6 +17,7 @@ from app.core.data.mapping import suggest_mapping
 from app.core.data.prepare import prepare_data
 from app.core.source.reader import read_rows
 from app.core.source.source import inspect_file
+from app.core.source.stream import ByteCount
 from app.core.source.table import is_headless
 from tests.core.data.written import told
 
@@ -127,6 +128,16 @@ def test_fields_that_arrow_pads_into_objects_are_not_there(tmp_path: Path) -> No
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
     source = inspect_file(tmp_path / "rows.parquet")
     assert [row for _, row in read_rows(source)] == rows
+
+
+def test_progress_in_a_parquet_file_is_by_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist([{"text": f"Row {number}."} for number in range(700)]), path)
+    count = ByteCount()
+    done = [count.done for _ in read_rows(inspect_file(path), count)]
+    size = path.stat().st_size
+    assert list(dict.fromkeys(done)) == [0, size * 256 // 700, size * 512 // 700]  # a batch at a time
+    assert count.done == size
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])

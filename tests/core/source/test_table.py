@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.source.table import TERM_CHARACTERS, GlossarySides, glossary_sides
+from app.core.source.table import TERM_CHARACTERS, GlossarySides, glossary_sides, table_start
 
 HEADLESS = GlossarySides("", "", True)
 
@@ -36,3 +36,22 @@ def test_a_header_of_two_languages_names_the_sides(names: tuple[str, str]) -> No
 )
 def test_terms_are_known_by_what_stands_in_them(records: list[list[str]], found: GlossarySides | None) -> None:
     assert glossary_sides(records) == found
+
+
+@pytest.mark.parametrize(
+    ("head", "delimiter", "names"),
+    [
+        (
+            "id;name;note, long\n1;lute;a, b\n",
+            ";",
+            ["id", "name", "note, long"],
+        ),  # it has more names
+        ("id,note; long\n1,a; b\n2,c\n", ",", ["id", "note; long"]),  # more even
+        ("a\tb\n1\t2\n", "\t", ["a", "b"]),
+        ("a|b|c\n1|2|3\n", "|", ["a", "b", "c"]),
+        ("word\nlute\n", "", ["word"]),
+        ("", "", []),
+    ],
+)
+def test_a_table_is_cut_where_it_is_even_and_has_names(head: str, delimiter: str, names: list[str]) -> None:
+    assert table_start(head) == (delimiter, names)

@@ -110,6 +110,7 @@ def test_roles_are_put_right_in_all_rows_from_the_problems(
     qtbot.waitUntil(lambda: bool(page.edits.roles), timeout=ANSWER_MS)
     assert page.state_label.text() == "“human” → “user” in 2 rows."
     assert "changed" in listed(page, 0)
+    assert [row for row in range(6) if "changed" in listed(page, row)] == [0, 4]
     assert '"role": "user"' in page.text_edit.toPlainText()
     target = tmp_path / "fixed.jsonl"
     page._settle()

@@ -33,6 +33,18 @@ def test_the_text_stays_whole_whatever_it_is() -> None:
     assert max(len(part.text) for part in found) <= PARAGRAPH_CHARACTERS
 
 
+def test_each_run_is_dressed_over_its_own_characters(qtbot: QtBot) -> None:
+    view = ExampleView()
+    qtbot.addWidget(view)
+    view.resize(700, 400)
+    view.show()
+    view.show_tokens([Token(1, "ab", "special"), Token(2, "cde ", "masked"), Token(3, "f", "trained", True)])
+    qtbot.waitUntil(lambda: view._paragraphs[0].layout is not None)
+    layout = view._paragraphs[0].layout
+    assert layout is not None
+    assert [(one.start, one.length) for one in layout.formats()] == [(0, 2), (2, 4), (6, 1)]
+
+
 def test_a_long_example_does_not_hold_up_the_window(qtbot: QtBot) -> None:
     theme.apply_theme("light")
     view = ExampleView()

@@ -81,6 +81,17 @@ def test_it_measures_first_and_writes_then(qtbot: QtBot, dialog: MergeDialog, pl
     assert "nothing is written over" in dialog.merge_button.toolTip()
 
 
+def test_a_place_that_cannot_be_written_to_holds_back_the_merge(dialog: MergeDialog, tmp_path: Path) -> None:
+    assert dialog.merge_button.isEnabled()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    for place, can_merge in ((tmp_path / "full", False), (tmp_path / "new", True), (Path("here"), False)):
+        dialog.out.line.setText(str(place))
+        dialog.out.line.textEdited.emit(str(place))
+        dialog.out.line.editingFinished.emit()
+        assert dialog.merge_button.isEnabled() is can_merge, place
+
+
 def test_what_stands_in_the_way_is_said(qtbot: QtBot, dialog: MergeDialog, place: Path) -> None:
     for box in dialog.weights:
         typed(qtbot, box, "0")

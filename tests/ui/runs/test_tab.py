@@ -134,6 +134,9 @@ def test_all_runs_are_listed_with_their_figures(tab: RunsTab) -> None:
 
 
 def test_no_run_says_what_will_be_here(qtbot: QtBot) -> None:
+    found = RunsTab()
+    qtbot.addWidget(found)
+    assert text(found, "runs.empty") == "Reading your runs…"  # not that there is none, before it has looked
     assert text(shown(qtbot), "runs.empty") == "Every run you train is listed here"
 
 

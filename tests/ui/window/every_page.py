@@ -31,7 +31,8 @@ from app.core.language import PSEUDO, language
 from app.core.method.method import Method
 from app.core.method.table import METHODS
 from app.core.protocol import event
-from app.core.protocol.event import Event, parse_event
+from app.core.protocol.command import Command
+from app.core.protocol.event import parse_event
 from app.core.queue.queue import make_entry
 from app.core.run.folder import runs_dir
 from app.core.setup.trial import trial_config
@@ -70,8 +71,11 @@ SETTLED_S = 20.0  # a page that fits is waited for no longer than it takes
 ABSENT = 77  # the exit status where the font is not installed
 
 
+TALKS = ("preview", "rows")  # tasks that answer commands until they are ended
+
+
 class RememberedWorker(WorkerProcess):
-    """A worker whose answers to a job are kept: the second time they come at once."""
+    """A worker whose answers to a job, and then to each command, are kept: the second time they come at once."""
 
     answers: Path
 
@@ -79,27 +83,49 @@ class RememberedWorker(WorkerProcess):
         super().__init__(job_dir, task, parent, log=log)
         job = json.loads((job_dir / "job.json").read_text(encoding="utf-8"))
         asked = json.dumps([job | {"config": None}, _about(job.get("config") or {})], sort_keys=True)
-        self._known = self.answers / f"{task}-{sha256(asked.encode()).hexdigest()[:16]}.jsonl"
-        self._said: list[Event] = []
+        self._known = self.answers / f"{task}-{sha256(asked.encode()).hexdigest()[:16]}.json"
+        self._answers: list[list[str]] = [[]]  # events as lines: at first, then after each command
+        self._left: list[list[str]] | None = None  # of those, where they are known
+        # Before the window hears it, and asks the next.
+        self.emitted.connect(lambda found: self._answers[-1].append(found.to_line()))
 
     def start(self) -> None:
         if self._known.exists():
+            self._left = json.loads(self._known.read_text(encoding="utf-8"))
             QTimer.singleShot(0, self, self._answer)
             return
-        self.emitted.connect(self._said.append)
         self.ended.connect(self._keep)
         super().start()
 
+    def send(self, command: Command) -> None:
+        if self._left is None:
+            self._answers.append([])
+            super().send(command)
+        elif self._left:
+            QTimer.singleShot(0, self, self._answer)
+
+    def kill(self) -> None:
+        if self._left is None:
+            super().kill()
+        else:
+            self.ended.emit(WorkerOutcome(self.task, -9))
+
+    def wait(self, milliseconds: int) -> bool:
+        return self._left is not None or super().wait(milliseconds)
+
     def _answer(self) -> None:
-        said = [parse_event(line) for line in self._known.read_text(encoding="utf-8").splitlines()]
+        said = [parse_event(line) for line in self._left.pop(0)] if self._left else []
         for found in said:
             self.emitted.emit(found)
-        last = said[-1]
-        self.ended.emit(WorkerOutcome(self.task, 0, finished=last if isinstance(last, event.Finished) else None))
+        if self.task not in TALKS:
+            last = said[-1]
+            self.ended.emit(
+                WorkerOutcome(self.task, 0, finished=last if isinstance(last, event.Finished) else None)
+            )
 
     def _keep(self, outcome: WorkerOutcome) -> None:
-        if outcome.ok:
-            self._known.write_text("".join(f"{found.to_line()}\n" for found in self._said), encoding="utf-8")
+        if outcome.ok or self.task in TALKS:
+            self._known.write_text(json.dumps(self._answers), encoding="utf-8")
 
 
 def job_worker(job_dir: Path, task: str, parent: QObject | None = None) -> QObject:
@@ -293,6 +319,10 @@ class EveryPage:
         for index in range(data.pages.count()):
             data.pages.setCurrentIndex(index)
             self.wait(lambda: not window.setup_tab.data_panel.is_busy)
+            if data.pages.currentWidget() is data.examples:
+                self.wait(lambda: bool(data.examples.example))
+            elif data.pages.currentWidget() is data.edit:
+                self.wait(lambda: data.edit._shown is not None)
             self.see(f"data, {data.pages.tabText(index)}", data)
         data.close()
 

@@ -32,6 +32,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles")
     write_model(folder / "model")
     write_model(folder / "packed", quantized=True, hidden_size=64)
+    write_model(folder / "half", dtype=mx.bfloat16)
     write_data(folder / "data", train=10, valid=4, longest=12)
     return folder
 
@@ -99,6 +100,29 @@ def test_targets_rank_alpha_and_counts_are_those_of_the_setup(place: Path, tmp_p
     # The setup comes back as it was asked for, and as it runs.
     assert load_config(out / "setup.yaml").config.targets == "q_proj, mlp.up_proj"
     assert load_config(out / "config.yaml").config.iters == 5
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, []),
+        ({"model": "half"}, ["PEFT multiplies adapters in float32"]),
+        ({"model": "half", "adapter_dtype": "float32"}, []),
+        ({"sampled_prompts": 2}, ["are not sampled elsewhere"]),
+        ({"neutral_tokens": 512}, ["forgets is not measured elsewhere"]),
+        ({"neutral_tokens": 512, "final_adapter": "balanced"}, ["the best weights by validation loss are kept"]),
+        ({"report_to": "tensorboard"}, ["`report_to` is for this machine"]),
+    ],
+)
+def test_what_is_not_the_same_elsewhere_is_told(
+    values: dict[str, Any], said: list[str], place: Path, tmp_path: Path
+) -> None:
+    if "model" in values:
+        values = values | {"model": str(place / str(values["model"]))}
+    _, events = run_bundle(tmp_path, short(place, **({"neutral_tokens": 0} | values)))
+    told = [found.message for found in events if isinstance(found, event.Warned)]
+    assert len(told) == len(said), told
+    assert all(words in one for words, one in zip(said, told, strict=True)), told
 
 
 def test_everything_is_in_the_manifest_by_its_hash(place: Path, tmp_path: Path) -> None:
