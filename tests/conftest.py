@@ -1,11 +1,13 @@
 """What all tests share: a home of their own, a quiet screen, and the light theme."""
 
 import gc
+import importlib
 import os
 import random
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyside6")
@@ -36,6 +38,7 @@ from tests.fork_server import LATE, ForkServer, forked_workers, start_program
 
 keep_module_list()  # as workers: else each process reads 1,600 files for the names in them
 
+TESTS = Path(__file__).resolve().parent
 EACH_TEST = {language.QUOTES_VARIABLE: "", "HF_HUB_OFFLINE": "1"}  # variables of the fixtures below
 
 settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -66,12 +69,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """No search for garbage looks through what all tests keep: that took a third of the time to read them."""
     gc.disable()
+    number = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if number and [Path(one).resolve() for one in session.config.args] == [TESTS]:
+        read_share(int(number.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
     yield
     gc.freeze()
     gc.enable()
+
+
+def read_share(number: int, of: int) -> None:
+    """In a new checkout pytest writes each file's assertions anew, six seconds for all: each process does its share
+    first, and finds those of the others done."""
+    for path in sorted(TESTS.rglob("test_*.py"))[number::of]:
+        with suppress(Exception, pytest.skip.Exception):  # told where the file is collected
+            importlib.import_module(".".join(path.relative_to(TESTS.parent).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -172,8 +172,10 @@ FILES = {
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small project in git: a module with a test of its own, and one that is only used by another's test."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # Qt's, say: most of the time that such tests take
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p pytest_timeout")
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
