@@ -139,6 +139,18 @@ def test_generate_answers_as_the_stock_program(program: Luthier, place: Path, tr
     assert streamed == found["text"] + "\n", "the model is the adapter's own, the prompt comes from a pipe"
 
 
+def test_an_adapter_answers_with_the_strength_that_it_is_given(
+    luthier: Luthier, place: Path, trained: Path
+) -> None:
+    def answer(*more: object) -> str:
+        asked = ("--model", place / "model", "--prompt", "abc", "--max-tokens", 20)
+        return luthier("generate", *asked, *more).stdout
+
+    tuned = answer("--adapter-path", trained)
+    assert answer("--adapter-path", trained, "--strength", 1) == tuned
+    assert answer("--adapter-path", trained, "--strength", 0) == answer() != tuned
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [

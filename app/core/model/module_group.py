@@ -82,7 +82,7 @@ _RANKS = {name: rank for rank, name in enumerate(_ORDER)}
 
 def name_rank(key: str) -> int:
     """Where a matrix stands among those of its group: by its usual place, unknown names last."""
-    return _RANKS.get(key.rsplit(".", 1)[-1], len(_ORDER))
+    return _RANKS.get(key.rpartition(".")[2], len(_ORDER))
 
 
 def group_of(key: str, kind: str, owners: Sequence[str] = (), *, inside: bool = True, head: bool = False) -> Group:

@@ -175,6 +175,7 @@ def test_a_kernel_of_kaggle_is_pushed_followed_brought_and_deleted(state: Path, 
     assert (run.path / "log.txt").read_text() == "a word for the log\n"
     assert not (run.path / "checkpoints").exists()
     assert asked(state)[-2:] == ["kernels delete", "datasets delete"]
+    assert place.log_tail(run) == "a word for the log"
     assert TOKEN not in (state / "asked").read_text()
     assert not any(TOKEN.encode() in path.read_bytes() for path in run.path.rglob("*") if path.is_file())
 

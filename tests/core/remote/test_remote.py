@@ -197,3 +197,20 @@ def test_a_host_that_is_not_reached_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnusableError, match="names no host"):
         SshHost.of("-oProxyCommand=evil", "ssh")
     assert run_command(["remote", "watch", "nobody"]) == 2
+
+
+def test_a_link_takes_nothing_of_what_is_typed_here(tmp_path: Path) -> None:
+    link = ShellLink(RemoteRun(tmp_path, "ssh", {"host": "far", "ssh": ["sh", "-c", "cat"]}), 0.01)
+    ours, theirs = os.pipe()
+    kept = os.dup(0)
+    try:
+        os.write(theirs, b"typed")
+        os.close(theirs)
+        os.dup2(ours, 0)
+        assert list(link.pieces(0)) == []
+        assert os.read(0, 100) == b"typed"
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+        os.close(ours)
+        link.close()
