@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -87,17 +87,20 @@ def test_an_axis_has_the_numbers_of_everything_else(values: list[float], spacing
     assert tick_texts(values, spacing) == texts
 
 
-def texts_of_the_window() -> Iterator[tuple[str, str]]:
+@cache
+def texts_of_the_window() -> list[tuple[str, str]]:
     """Every text with places that the window, a run or what it is told in may show, as it is written."""
+    found = []
     for path in sorted((ROOT / "app").rglob("*.py")):
         if path.relative_to(ROOT / "app").as_posix().startswith(OTHERS):
             continue
         source = path.read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.JoinedStr):
-                yield f"{path.name}:{node.lineno}", ast.get_source_segment(source, node) or ""
+                found.append((f"{path.name}:{node.lineno}", ast.get_source_segment(source, node) or ""))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "{" in node.value:
-                yield f"{path.name}:{node.lineno}", node.value
+                found.append((f"{path.name}:{node.lineno}", node.value))
+    return found
 
 
 def test_no_text_has_a_form_of_its_own_for_losses_iterations_and_memory() -> None:

@@ -15,12 +15,17 @@ PANELS = {"getOpenFileName", "getOpenFileNames", "getSaveFileName", "getExisting
 MAKER = "app/ui/platform/message_box.py"
 
 
-def calls() -> Iterator[tuple[str, str]]:
-    """Every call in the program: its file, and what is called as it is written."""
+def nodes(name: str) -> Iterator[tuple[str, ast.AST]]:
+    """Every piece of the program's modules that have a name somewhere, each with its file."""
     for path in sorted((ROOT / "app").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                yield path.relative_to(ROOT).as_posix(), ast.unparse(node.func)
+        if name in (text := path.read_text(encoding="utf-8")):
+            yield from ((path.relative_to(ROOT).as_posix(), node) for node in ast.walk(ast.parse(text)))
+
+
+def calls(name: str) -> list[tuple[str, str]]:
+    """Every call of a class, or of what it has: its file, and what is called as it is written."""
+    found = [(place, ast.unparse(node.func)) for place, node in nodes(name) if isinstance(node, ast.Call)]
+    return [(place, called) for place, called in found if called.split(".")[0] == name]
 
 
 def test_a_message_box_is_never_the_system_s(qtbot: QtBot) -> None:
@@ -30,19 +35,17 @@ def test_a_message_box_is_never_the_system_s(qtbot: QtBot) -> None:
 
 
 def test_every_message_box_is_made_there() -> None:
-    made = [(place, called) for place, called in calls() if called.split(".")[0] == "QMessageBox"]
-    assert made == [(MAKER, "QMessageBox")]
+    assert calls("QMessageBox") == [(MAKER, "QMessageBox")]
     classes = [
-        (path.name, node.name)
-        for path in (ROOT / "app").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        (place, node.name)
+        for place, node in nodes("QMessageBox")
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "QMessageBox" for base in node.bases)
     ]
     assert classes == []
 
 
 def test_every_panel_for_files_is_the_system_s() -> None:
-    found = [(place, called) for place, called in calls() if called.split(".")[0] == "QFileDialog"]
+    found = calls("QFileDialog")
     assert {place for place, _ in found} == {"app/ui/platform/file_panel.py"}  # which remembers the folder
     asked = [called for _, called in found]
     assert len(asked) == 3
