@@ -6,11 +6,11 @@
     python packaging/mutate.py --record                 # first, and now and then: which tests run which function
 
 Each mutation is met by the tests nearest to it until one fails or the time is over. With a record these are the
-tests that run the function, and its line, in their own process or in a worker's: those of its folder before all
-others, and quick ones before slow ones. Without one they are the files of the same name in the mirrored folder,
-then whatever imports the module, directly or through others. A test that fails without the mutation too does not
-count. What remains is printed with file and line: a test is missing there, or the mutation changes nothing that can
-be seen. The exit status is 1 if any remains.
+tests that run the function, and its line, in their own process or in a worker's: first those written since, then
+those of its folder before all others, and quick ones before slow ones. Without one they are the files of the
+same name in the mirrored folder, then whatever imports the module, directly or through others. A test that fails
+without the mutation too does not count. What remains is printed with file and line: a test is missing there, or the
+mutation changes nothing that can be seen. The exit status is 1 if any remains.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from typing import Any
 FARTHEST = 4  # imports between a test and the code
 MOST_FILES = 30  # of tests, where nothing is recorded: all are read before the first test runs
 MOST_TESTS = 150  # of one function
+NEAR_FILES = 4  # in which tests are looked for that are newer than the record
 FEW_TESTS = 40  # of those who use a constant, before those who read the table that it stands in
 KEPT_TESTS = 400  # of one function in the record
 READERS = ("tests/test_source.py",)  # that read every module instead of running it
@@ -170,7 +172,19 @@ class TestMap:
                 key = (slow + misses, near_by, round(self._reach.seconds(test), 1), rank)
                 found[test] = min(key, found.get(test, key))
         kept = [test for test in sorted(found, key=found.__getitem__) if self._exists(test)][:MOST_TESTS]
-        return _by_file(kept, [found[test][0] // 2 for test in kept])
+        if not kept:
+            return []
+        return [*self._written_since(file), *_by_file(kept, [found[test][0] // 2 for test in kept])]
+
+    def _written_since(self, file: str) -> list[str]:
+        """Tests of the nearest files that the record does not know yet."""
+        assert self._reach is not None
+        return [
+            f"{path}::{name}"
+            for path in self.nearest(file)[:NEAR_FILES]
+            for name in re.findall(r"^def (test_\w+)\(", self._text(path), re.MULTILINE)
+            if not self._reach.knows(f"{path}::{name}")
+        ]
 
     def _functions(self, file: str, line: int) -> Iterator[tuple[int, str, Function]]:
         """The innermost function at a line; where there is none, those that use what the line gives a name to."""
@@ -202,10 +216,14 @@ class TestMap:
     def _exists(self, test: str) -> bool:
         """The record may be older than the tests: pytest runs nothing where one of many is not there."""
         path, *names = test.split("::")
+        text = self._text(path)
+        return all(f" {name}(" in text or f" {name}:" in text for name in names)
+
+    def _text(self, path: str) -> str:
         if path not in self._texts:
             file = self._root / path
             self._texts[path] = file.read_text(encoding="utf-8") if file.is_file() else ""
-        return all(f" {name}(" in self._texts[path] or f" {name}:" in self._texts[path] for name in names)
+        return self._texts[path]
 
     def _file_of(self, name: str) -> str:
         """The module that a dotted name is of, or is in; empty if it is none of ours."""
@@ -272,9 +290,17 @@ class Reach:
 
     def seconds(self, test: str) -> float:
         """How long a test took."""
+        return self._known.get(test, 0.0)
+
+    def knows(self, test: str) -> bool:
+        """Whether a test was there when the record was made."""
+        return test in self._known
+
+    @property
+    def _known(self) -> dict[str, float]:
         if not self._seconds:
             self._seconds.update(self.tests)
-        return self._seconds.get(test, 0.0)
+        return self._seconds
 
     _seconds: dict[str, float] = field(default_factory=dict)
 

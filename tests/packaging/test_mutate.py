@@ -274,8 +274,8 @@ def test_with_a_record_the_tests_that_run_a_line_are_the_nearest(tree: Path) -> 
     (tree / "tests/test_table.py").write_text("SCRIPT = 'table.py'\n")
     assert of("LIMIT = 7")[:3] == [far + "process", "tests/test_table.py", "tests/core/test_size.py"]
     assert of("    return 1 + 1") == tool().TestMap(tree).nearest("app/core/size.py")  # nobody ran it
-    (tree / "tests/core/test_box.py").write_text("")  # the record is older
-    assert of("    return b") == [here, far + "other"]
+    (tree / "tests/core/test_box.py").write_text("def test_new():\n    pass\n")  # the record is older
+    assert of("    return b") == ["tests/core/test_box.py::test_new", here, far + "other"]
 
 
 @pytest.mark.timeout(120)  # a tool that fails at once writes nothing, and reading waits for it

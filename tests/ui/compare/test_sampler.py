@@ -7,10 +7,20 @@ from pytestqt.qtbot import QtBot
 
 from app.ui.compare.sampler import CompareSampler
 
-USUAL = {"max_tokens": 50, "temp": 0.7, "top_p": 0.9, "top_k": 40, "min_p": 0.05, "repetition_penalty": 1.3, "seed": 5}
+USUAL = {
+    "max_tokens": 50,
+    "temp": 0.7,
+    "top_p": 0.9,
+    "top_k": 40,
+    "min_p": 0.05,
+    "repetition_penalty": 1.3,
+    "seed": 5,
+}
 
 
-@pytest.mark.parametrize("change", [{}, {"repetition_penalty": None}, {"temp": 0.0, "top_k": 0}, {"seed": 2**32 - 1}])
+@pytest.mark.parametrize(
+    "change", [{}, {"repetition_penalty": None}, {"temp": 0.0, "top_k": 0}, {"seed": 2**32 - 1}]
+)
 def test_settings_that_are_shown_are_those_that_were_given(change: dict[str, float | None], qtbot: QtBot) -> None:
     form = CompareSampler()
     qtbot.addWidget(form)
