@@ -31,8 +31,13 @@ class _QuickDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: igno
     """The same by libyaml, four times as fast: long lines are broken elsewhere, and all is read back alike."""
 
 
+def _plain(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Libyaml writes no text of another class, and what such a one says of itself may be one again."""
+    return dumper.represent_str(str.__str__(text))
+
+
 for _each in (_Dumper, _QuickDumper):
-    _each.add_multi_representer(str, _each.represent_str)
+    _each.add_multi_representer(str, _plain)
 _SMALL = 20_000  # characters: less, without an anchor, cannot hold too many nodes
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from app.core.problem import UnusableError
 from app.core.setup.config_file import parse_config
-from app.core.system.yaml_text import MOST_LEVELS, BoundError, bounded_yaml
+from app.core.system.yaml_text import MOST_LEVELS, BoundError, bounded_yaml, dumped_yaml
 
 
 def bomb(levels: int) -> str:
@@ -64,3 +64,20 @@ def test_merge_keys_give_what_a_mapping_leaves_out() -> None:
 def test_a_key_given_twice_is_refused_beside_a_merge() -> None:
     with pytest.raises(UnusableError, match="given twice"):
         parse_config("base: &base {rank: 4}\nlora_parameters:\n  <<: *base\n  rank: 2\n  rank: 3\n")
+
+
+class KnowingText(str):
+    """A text that knows more than its letters, as those do that are shown in several languages."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self
+
+
+@pytest.mark.parametrize("text", ["mlx over LoRA rank", "😀 over seed", "a: b", ""])
+def test_a_text_of_a_class_of_its_own_is_written_as_plain_text(text: str) -> None:
+    tree = {"tags": [KnowingText(text)], KnowingText("name"): KnowingText(text)}
+    found = dumped_yaml(tree)
+    assert yaml.safe_load(found) == {"tags": [text], "name": text}
+    assert "!!" not in found
