@@ -127,7 +127,8 @@ class RunsTab(QWidget):
         if not self.table_model.runs or now - self._shown_at > SHOW_S:
             self._shown_at = now
             self._progress = progress
-            self._showing.start()  # in a turn of its own: this one has done a slice's work
+            if not self._showing.isActive():  # begun anew at each slice, it would wait for the last
+                self._showing.start()  # in a turn of its own: this one has done a slice's work
 
     def _show_known(self) -> None:
         self._show_catalog()

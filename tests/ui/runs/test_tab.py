@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
+    QFileDialog,
     QInputDialog,
     QLabel,
     QLineEdit,
+    QMenu,
     QMessageBox,
     QPlainTextEdit,
     QPushButton,
@@ -27,8 +30,9 @@ from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
 from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.problem import Problem
 from app.core.protocol import event
-from app.core.run.catalog import RunCatalog
+from app.core.run.catalog import RunCatalog, ScanProgress
 from app.core.run.folder import RunDir, prepare_run
 from app.core.run.history import RunHistory
 from app.core.run.note import RunNote, load_note, save_note
@@ -238,6 +242,42 @@ def test_a_column_for_few_is_there_once_it_is_ticked(qtbot: QtBot, tab: RunsTab)
     assert not tab.table.isColumnHidden(learned)
     tab.hide()
     assert not shown(qtbot).table.isColumnHidden(learned)
+
+
+@pytest.mark.parametrize("way", ["button", "header"])
+def test_a_column_is_hidden_from_the_menu_of_the_button_or_of_the_titles(
+    qtbot: QtBot, tab: RunsTab, way: str
+) -> None:
+    if way == "button":
+        qtbot.mouseClick(child(tab, QWidget, "runs.columns"), Qt.MouseButton.LeftButton)
+    else:
+        tab.table.horizontalHeader().customContextMenuRequested.emit(QPoint(20, 5))
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    assert [one.isChecked() for one in menu.actions() if one.text() in ("Data", "Learned")] == [False, True]
+    assert "Name" not in [one.text() for one in menu.actions()]
+    next(one for one in menu.actions() if one.text() == "Data").trigger()
+    assert tab.table.isColumnHidden(COLUMN_KEYS.index("data"))
+    menu.close()
+
+
+def test_while_a_long_list_is_read_it_says_how_far_and_shows_what_is_known(
+    qtbot: QtBot, tab: RunsTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_held = True
+
+    def scan() -> Iterator[ScanProgress]:
+        while is_held:
+            yield ScanProgress(1, 1200)
+
+    monkeypatch.setattr(tab._catalog, "scan", scan)
+    tab.table_model.show([])
+    tab.refresh()
+    qtbot.waitUntil(lambda: text(tab, "runs.count") == "Reading 1 of 1,200…")
+    assert names(tab) == ["gamma", "beta two", "alpha"]
+    is_held = False
+    settled(qtbot, tab)
+    assert text(tab, "runs.count").startswith("3 runs · ")
 
 
 def test_only_widths_that_somebody_chose_are_kept_from_fitting(qtbot: QtBot, tab: RunsTab, home: Path) -> None:
@@ -461,6 +501,16 @@ def test_asks_name_the_run(qtbot: QtBot, tab: RunsTab, runs: list[RunDir], monke
     assert caught.args == [runs[1].path]
 
 
+def test_the_menu_asks_for_what_other_windows_do_with_the_run(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir]
+) -> None:
+    select(qtbot, tab, runs[0])
+    for name in ("export", "chat", "serve"):
+        with qtbot.waitSignal(getattr(tab, f"{name}_requested")) as caught:
+            getattr(tab.bar, name).trigger()
+        assert caught.args == [runs[0].path]
+
+
 def test_commands_and_the_config_are_copied(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
     select(qtbot, tab, runs[0])
     clipboard = QGuiApplication.clipboard()
@@ -485,6 +535,34 @@ def test_figures_are_written_for_tensorboard(
     qtbot.waitUntil(lambda: tab.bar.track.isEnabled(), timeout=60_000)
 
 
+def test_the_folder_for_tensorboard_is_asked_for_unless_none_can_be_written(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[str] = []
+    answers = ["", str(tmp_path)]
+
+    def ask(_parent: QWidget, _caption: str, start: str) -> str:
+        began.append(start)
+        return answers.pop(0)
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", ask)
+    select(qtbot, tab, runs[1])
+    tab.bar.track.trigger()
+    assert tab.bar.track.isEnabled(), "it was left"
+    with qtbot.waitSignal(tab.told) as told:
+        tab.bar.track.trigger()
+    assert f"are in {tmp_path}" in told.args[0]
+    assert began == [str(runs[1].path)] * 2
+    assert scalars(tmp_path)["train/loss"]
+    qtbot.waitUntil(tab.bar.track.isEnabled)
+    lacking = Problem("report_to", "It is not installed.")
+    monkeypatch.setattr("app.ui.runs.action_bar.tracker_problems", lambda _config: [lacking])
+    with qtbot.waitSignal(tab.warned) as warned:
+        tab.bar.track.trigger()
+    assert "It is not installed." in warned.args[0]
+    assert len(began) == 2
+
+
 def test_several_runs_with_adapters_can_be_merged(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
     summaries = [summarize(run) for run in runs[:2]]
     for run in runs[:2]:
@@ -507,6 +585,41 @@ def test_a_report_is_written_and_told(qtbot: QtBot, tab: RunsTab, runs: list[Run
     with qtbot.waitSignal(tab.warned) as warned:
         tab.bar.export_report(tmp_path / "a.txt")
     assert "a.txt" in warned.args[0]
+
+
+def test_where_a_report_goes_is_asked_and_its_kind_is_that_of_the_name_or_the_filter(
+    qtbot: QtBot, runs: list[RunDir], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_note(runs[0], RunNote(name="lute/first"))
+    tab = shown(qtbot)
+    select(qtbot, tab, runs[0])
+    offered: list[str] = []
+    page, markdown = "Web page (*.html)", "Markdown (*.md)"
+    answer = "", ""
+
+    def ask(_parent: QWidget, _caption: str, start: str, _filters: str) -> tuple[str, str]:
+        offered.append(Path(start).name)
+        return answer
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
+    tab.bar.report.trigger()
+    assert not tab.bar._work.is_busy, "it was left"
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    for name, kind, written in (
+        ("a", page, "a.html"),
+        ("b.1", markdown, "b.1.md"),
+        ("c.md", page, "c.md"),
+        ("d.HTML", markdown, "d.HTML"),
+    ):
+        answer = str(folder / name), kind
+        with qtbot.waitSignal(tab.told) as told:
+            tab.bar.report.trigger()
+        assert told.args == [f"The report was saved as {folder / written}."]
+    assert sorted(path.name for path in folder.iterdir()) == ["a.html", "b.1.md", "c.md", "d.HTML"]
+    assert "<svg" in (folder / "a.html").read_text()
+    assert "<html" not in (folder / "b.1.md").read_text()
+    assert offered == ["lute-first.html"] * 5
 
 
 def test_the_folder_is_shown_by_the_system(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
@@ -729,6 +842,21 @@ def plain() -> RunHistory:
     for one in events(100):
         found.feed(one)
     return found
+
+
+def test_a_part_that_somebody_looks_at_stays_while_the_curves_grow(qtbot: QtBot) -> None:
+    overlay, history = RunOverlay(), rewarded(0.6)
+    qtbot.addWidget(overlay)
+    overlay.show_runs([OverlayRun("a", "a", history, "GRPO")])
+    qtbot.waitUntil(lambda: not overlay.is_busy)
+    box = overlay._plot.getViewBox()
+    box.setXRange(2, 3, padding=0)
+    box.sigRangeChangedManually.emit(box.mouseEnabled())
+    overlay.show_runs([OverlayRun("a", "a", history, "GRPO")])
+    qtbot.waitUntil(lambda: not overlay.is_busy)
+    assert box.viewRange()[0] == pytest.approx([2, 3])
+    overlay.reset_view()
+    assert box.viewRange()[0] != pytest.approx([2, 3])
 
 
 def test_rewards_are_drawn_as_rewards(qtbot: QtBot) -> None:
