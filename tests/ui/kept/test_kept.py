@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QAbstractButton, QCheckBox, QLabel, QMenu, QMessageBox, QPushButton
+from PySide6.QtWidgets import QAbstractButton, QApplication, QCheckBox, QLabel, QMenu, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.core.compare.conversation import Conversation
@@ -507,3 +507,10 @@ def test_what_did_not_change_is_not_written_again(tab: CompareTab, run: RunDir, 
     tab.keeper.flush()
     assert path.stat().st_mtime_ns == before
     assert ComparisonShelf().shown == tab.keeper.key
+
+
+def test_the_button_opens_the_menu_below_itself(tab: CompareTab) -> None:
+    press(tab, "compare.earlier")
+    shown = QApplication.activePopupWidget()
+    assert shown is child(tab, EarlierButton, "compare.earlier").menu_of_earlier
+    shown.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QAbstractButton, QLineEdit, QListWidget, QTableView
+from PySide6.QtWidgets import QAbstractButton, QFileDialog, QLineEdit, QListWidget, QTableView
 from pytestqt.qtbot import QtBot
 
 from app.core.model.folder import locate_model
@@ -181,6 +181,10 @@ def test_a_token_is_checked_stored_and_kept_nowhere_else(
     kept = [path for path in home.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
     assert kept
     assert all(path.is_relative_to(os.environ["HF_HOME"]) for path in kept)
+    qtbot.mouseClick(page.forget_button, Qt.MouseButton.LeftButton)
+    assert not page.forget_button.isEnabled(), "once is enough"
+    qtbot.waitUntil(lambda: "No token is stored" in page.token_status.text(), timeout=WAIT_MS)
+    assert not any(TOKEN.encode() in path.read_bytes() for path in home.rglob("*") if path.is_file())
 
 
 def test_places_are_kept_in_the_settings(dialog: HubDialog, tmp_path: Path) -> None:
@@ -196,6 +200,39 @@ def test_places_are_kept_in_the_settings(dialog: HubDialog, tmp_path: Path) -> N
     dialog.access.folders.setCurrentRow(0)
     dialog.access.remove_button.click()
     assert load_settings().model_folders == ("/models/b",)
+
+
+def test_a_further_folder_is_asked_for(dialog: HubDialog, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = ["/models/a", "", "/models/a"]
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: answers.pop(0))
+    for _ in range(3):
+        dialog.access.add_button.click()
+    assert answers == []
+    assert load_settings().model_folders == ("/models/a",)
+    assert [dialog.access.folders.item(row).text() for row in range(dialog.access.folders.count())] == ["/models/a"]
+
+
+def test_a_model_to_convert_is_chosen_among_those_that_are_here(
+    dialog: HubDialog, qtbot: QtBot, tmp_path: Path, home: Path
+) -> None:
+    save_settings(Settings(model_folders=(str(tmp_path),)))
+    cached = home / "huggingface" / "hub" / "models--org--big" / "snapshots" / "1"
+    for folder, size in ((tmp_path / "own", 1_500_000), (cached, 3_000_000)):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text('{"model_type": "llama"}')
+        (folder / "model.safetensors").write_bytes(b"0" * size)
+    dialog._finder.stop()
+    with qtbot.waitSignal(dialog._finder.found):
+        dialog._finder.find()
+    page = dialog.convert
+    page.source.menu.aboutToShow.emit()
+    found = page.source.menu.actions()
+    assert [one.text() for one in found] == ["org/big   3\u00a0MB", "own   1.5\u00a0MB"]
+    assert [one.toolTip() for one in found] == [str(cached), str(tmp_path / "own")]
+    for entry, chosen in zip(found, ("org/big", str(tmp_path / "own")), strict=True):
+        page.source.menu.triggered.emit(entry)
+        assert page.source.value() == chosen
+    assert page.convert_button.isEnabled()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QMimeData, QPoint, Qt
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QLabel, QPushButton, QTabBar, QWidget
@@ -371,6 +371,64 @@ def test_what_is_dropped_above_the_first_row_comes_first(page: QueuePage, room: 
     table.dropMimeData(table.mimeData([table.index(0, 0)]), Qt.DropAction.MoveAction, 1, 0, table.index(-1, -1))
     assert listed(page) == "cab", "where it is"
     assert room.states() == ["waiting"] * 3
+
+
+def test_only_what_was_dragged_here_can_be_dropped_and_only_as_a_move(page: QueuePage) -> None:
+    table, top = page.table, page.table.index(-1, -1)
+    dragged, foreign = table.mimeData([table.index(1, 0)]), QMimeData()
+    foreign.setText("b")
+    assert table.canDropMimeData(dragged, Qt.DropAction.MoveAction, 0, 0, top)
+    assert not table.canDropMimeData(foreign, Qt.DropAction.MoveAction, 0, 0, top)
+    assert not table.canDropMimeData(dragged, Qt.DropAction.CopyAction, 0, 0, top)
+    assert table.supportedDragActions() == Qt.DropAction.MoveAction
+
+
+def test_the_main_key_starts_what_waits_and_pauses_nothing(
+    qtbot: QtBot, page: QueuePage, room: Room, workers: list[FakeWorker]
+) -> None:
+    page.activateWindow()
+    qtbot.waitActive(page)
+    qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    until_workers(qtbot, workers, 1)
+    assert room.states() == ["running", "waiting", "waiting"]
+    qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert (room.queue.state.mode, page.button.text()) == ("running", "Pause queue")
+    click(page, "queue.start")
+    qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert (room.queue.state.mode, page.button.text()) == ("running", "Pause queue"), "it goes on as well"
+
+
+def test_the_menu_opens_for_what_is_selected_alone(page: QueuePage) -> None:
+    page.view.customContextMenuRequested.emit(QPoint(5, 5))
+    assert not page.menu.isVisible()
+    choose(page, "b")
+    page.view.customContextMenuRequested.emit(QPoint(5, 5))
+    assert page.menu.isVisible()
+    page.menu.close()
+
+
+def test_the_menu_shows_a_run_trains_one_now_and_queues_one_again(
+    qtbot: QtBot, page: QueuePage, room: Room, workers: list[FakeWorker]
+) -> None:
+    choose(page, "c")
+    page.run_now.trigger()
+    until_workers(qtbot, workers, 1)
+    assert listed(page) == "cab"
+    assert room.states() == ["running", "waiting", "waiting"]
+    first = workers[0].job_dir
+    choose(page, "c")
+    with qtbot.waitSignal(page.open_requested) as opened:
+        page.show_run.trigger()
+    assert opened.args == [first]
+    end(workers, event.Finished())
+    until_workers(qtbot, workers, 2)
+    assert room.states() == ["done", "running", "waiting"]
+    with qtbot.waitSignal(page.open_requested) as opened:
+        page.view.activated.emit(page.table.index(0, 1))
+    assert opened.args == [first], "a double click on its line"
+    page.again.trigger()
+    assert listed(page) == "abc"
+    assert room.states() == ["running", "waiting", "waiting"]
 
 
 def test_the_button_says_what_it_does(qtbot: QtBot, page: QueuePage, workers: list[FakeWorker]) -> None:

@@ -18,6 +18,7 @@ from app.core.protocol import event
 from app.core.queue import sweep
 from app.core.queue.queue import QueueEntry, RunQueue
 from app.core.queue.sweep import SweepAxis
+from app.ui.form.plain_editor import ChoiceBox
 from app.ui.queue.session import QueueSession
 from app.ui.queue.sweep_dialog import SweepDialog
 from app.ui.queue.sweep_page import SweepPage
@@ -244,3 +245,36 @@ def test_the_best_run_is_shown_and_a_sweep_outlives_the_cleared_list(
     QTest.mouseClick(child(page, QAbstractButton, "sweep.forget"), Qt.MouseButton.LeftButton)
     settle(qtbot, page)
     assert cells(page, 0) == ["1", "2"]
+
+
+def test_another_sweep_is_chosen_from_the_list_and_begins_in_its_own_order(
+    qtbot: QtBot, queue: QueueSession, page: SweepPage
+) -> None:
+    add_sweep(queue, SweepAxis("seed", (3, 1, 2)))
+    add_sweep(queue, SweepAxis("lora_parameters.rank", (16, 8)))
+    settle(qtbot, page)
+    assert cells(page, 0) == ["3", "1", "2"], "what was shown before there was another"
+    page.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+    assert cells(page, 0) == ["1", "2", "3"]
+    qtbot.keyClick(child(page, ChoiceBox, "sweep.choice"), Qt.Key.Key_Up)
+    qtbot.waitUntil(lambda: not page.is_busy)
+    assert cells(page, 0) == ["16", "8"]
+    assert label_of(page) == "0 of 2 runs have ended"
+    qtbot.keyClick(child(page, ChoiceBox, "sweep.choice"), Qt.Key.Key_Down)
+    qtbot.waitUntil(lambda: not page.is_busy)
+    assert cells(page, 0) == ["3", "1", "2"]
+
+
+def test_a_double_click_on_a_line_shows_its_run(qtbot: QtBot, queue: QueueSession, page: SweepPage) -> None:
+    add_sweep(queue, SweepAxis("seed", (1, 2, 3)))
+    train_next(queue, 2.0)
+    train_next(queue, 1.0)
+    settle(qtbot, page)
+    page.view.sortByColumn(2, Qt.SortOrder.AscendingOrder)
+    assert cells(page, 0) == ["2", "1", "3"]
+    opened: list[Path] = []
+    page.open_requested.connect(opened.append)
+    for row in range(3):
+        page.view.activated.emit(page.table.index(row, 0))
+    runs = [Path(one.run) for one in queue.state.entries[:2]]
+    assert opened == [runs[1], runs[0]], "the third has none yet"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit, QToolButton
+from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QPlainTextEdit, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.ui.run.log_view import MAXIMUM_LINES, LogView
@@ -120,3 +120,29 @@ def test_its_end_stays_in_sight_in_another_size_unless_one_reads_above(qtbot: Qt
     bar.setValue(20)
     log.resize(400, 300)
     assert bar.value() < bar.maximum() - 20
+
+
+def test_the_log_is_saved_where_the_panel_says_and_that_is_told(
+    log: LogView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered: list[str] = []
+    answers = ["", str(tmp_path / "kept.txt"), str(tmp_path / "kept.txt" / "no folder.txt")]
+
+    def answer(_parent: QWidget, _caption: str, start: str, _filters: str) -> tuple[str, str]:
+        offered.append(Path(start).name)
+        return answers.pop(0), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", answer)
+    told: list[str] = []
+    log.told.connect(told.append)
+    log.append("what was printed\n")
+    save = child(log, QToolButton, "log_save")
+    QTest.mouseClick(save, Qt.MouseButton.LeftButton)
+    assert (told, list(tmp_path.iterdir())) == ([], []), "it was left"
+    QTest.mouseClick(save, Qt.MouseButton.LeftButton)
+    assert (tmp_path / "kept.txt").read_text().strip() == "what was printed"
+    assert told == [f"The log was saved as {tmp_path}/kept.txt."]
+    QTest.mouseClick(save, Qt.MouseButton.LeftButton)
+    assert told[1].startswith("The log was not saved: ")
+    assert "kept.txt" in told[1]
+    assert offered == ["log.txt"] * 3

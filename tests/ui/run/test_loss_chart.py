@@ -15,7 +15,7 @@ import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QAction, QColor, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QComboBox, QFileDialog, QLabel, QMenu, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
@@ -269,6 +269,41 @@ def test_the_chart_is_saved_as_a_picture_and_as_points(chart: LossChart, tmp_pat
         chart.save(tmp_path / "loss.bmp")
     with pytest.raises(OSError, match="written"):
         chart.save(tmp_path / "missing" / "loss.png")
+
+
+def test_each_entry_of_the_menu_saves_its_own_kind_of_file(
+    chart: LossChart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    answers = [
+        str(tmp_path / "mine"),
+        str(tmp_path / "mine.txt"),
+        str(tmp_path / "mine.csv"),
+        "",
+        "/no/where/a.png",
+    ]
+
+    def answer(_parent: QWidget, _caption: str, start: str, filters: str) -> tuple[str, str]:
+        asked.append((Path(start).name, filters))
+        return answers.pop(0), filters
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", answer)
+    told: list[str] = []
+    chart.told.connect(told.append)
+    menu = child(chart, QToolButton, "chart_export").menu()
+    assert isinstance(menu, QMenu)
+    png, svg, points = menu.actions()
+    for entry in (png, svg, points, png, png):
+        entry.trigger()
+    names = ["mine.png", "mine.svg", "mine.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert (tmp_path / "mine.png").read_bytes()[1:4] == b"PNG"
+    assert "<svg" in (tmp_path / "mine.svg").read_text()
+    assert len((tmp_path / "mine.csv").read_text().splitlines()) == 601
+    assert asked[:3] == [("loss.png", "*.png"), ("loss.svg", "*.svg"), ("loss.csv", "*.csv")]
+    assert told[:3] == [f"The chart was saved as {tmp_path / name}." for name in names]
+    assert len(told) == 4, "one panel was left"
+    assert told[3].startswith("The chart was not saved: ")
 
 
 def test_what_was_forgotten_is_drawn_beside_the_losses_and_told(

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QProgressBar, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QLabel,
+    QMessageBox,
+    QProgressBar,
+    QPushButton,
+    QSplitter,
+    QTabBar,
+    QToolButton,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -418,6 +428,36 @@ def test_a_run_with_rewards_shows_them_and_the_newest_answers(
     assert not panel.page._log_tabs.isHidden()
     panel.page._log_tabs.setCurrentIndex(1)
     assert "It is 5." in panel.page.samples.browser.toPlainText()
+
+
+def test_a_room_that_a_person_divided_stays_divided_on_another_tab(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    panel.resize(430, 900)
+    started(session, workers).say(
+        event.Sampled(
+            iteration=300,
+            samples=[{"prompt": "Who?", "answer": "Ada.", "completion": "Nobody", "tokens": 64, "cut": True}],
+        )
+    )
+    panel.page.summary.refreshed.emit()
+    tabs, split = child(panel, QTabBar, "log_tabs"), child(panel, QSplitter, "run_splitter")
+    qtbot.waitUntil(lambda: split.sizes()[1] > 0)
+    whole = split.sizes()
+    tabs.setCurrentIndex(1)
+    assert split.sizes()[1] > whole[1], "answers are read"
+    tabs.setCurrentIndex(0)
+    assert split.sizes() == whole
+    handle = split.handle(1)
+    middle = handle.rect().center()
+    QTest.mousePress(handle, Qt.MouseButton.LeftButton, pos=middle)
+    QTest.mouseMove(handle, middle + QPoint(0, -20))
+    QTest.mouseRelease(handle, Qt.MouseButton.LeftButton, pos=middle)
+    divided = split.sizes()
+    assert divided != whole
+    for tab in (1, 0):
+        tabs.setCurrentIndex(tab)
+        assert split.sizes() == divided
 
 
 def test_answers_to_held_out_prompts_are_shown_as_they_come(

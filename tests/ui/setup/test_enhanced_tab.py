@@ -140,6 +140,16 @@ def test_every_method_says_when_to_use_it_what_it_needs_and_costs(
     assert find(tab, "method.paper").isHidden() == (not method.paper)
 
 
+def test_a_problem_of_the_method_leads_to_the_card_that_is_chosen(qtbot: QtBot, tab: EnhancedTab) -> None:
+    tab.activateWindow()
+    qtbot.waitActive(tab)
+    for name in ("dpo", "grpo"):
+        pick(tab, qtbot, name)
+        find(tab, "learning_rate").setFocus()
+        tab.show_field("train_mode")
+        assert tab.methods.cards[name].button.hasFocus()
+
+
 def test_the_paper_opens_in_the_browser(qtbot: QtBot, tab: EnhancedTab, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[QUrl] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)

@@ -632,6 +632,17 @@ def test_custom_patterns_show_their_matches(qtbot: QtBot, known: SetupTab) -> No
     assert "Targets" in known.start_bar.text
 
 
+def test_a_problem_of_the_targets_leads_to_what_edits_them_now(qtbot: QtBot, tab: SetupTab) -> None:
+    tab.activateWindow()
+    qtbot.waitActive(tab)
+    preset, patterns = find(tab, "targets.preset", ChoiceBox), child(tab, QLineEdit, "targets")
+    for targets, right in (("attention", preset), ("q_proj, v_proj", patterns)):
+        tab.store.set("targets", targets)
+        find(tab, "batch_size").setFocus()
+        tab.show_field("targets")
+        assert QApplication.focusWidget() is right
+
+
 def test_the_list_of_modules_is_searched_and_used(qtbot: QtBot, known: SetupTab) -> None:
     qtbot.mouseClick(find(known, "targets.modules", QPushButton), Qt.MouseButton.LeftButton)
     dialog = find(known, "module_dialog", ModuleDialog)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QEvent
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.system.setting import keep_settings, load_settings
 from app.ui.form.store import ConfigStore
 from app.ui.target.alpha import Alpha
+from tests.ui.child import child
 
 SCALE, RANK = "lora_parameters.scale", "lora_parameters.rank"
 
@@ -73,6 +74,24 @@ def test_what_it_does_not_take_is_said_in_its_own_reading(page: QWidget, reading
     assert problem is not None
     assert problem.message == f"{limit * factor * 2:g} is not usable."
     assert problem.hint == f"{alpha.name} takes more than 0, at most {limit * factor:,.0f}."
+    assert store.value(SCALE) == 2.0
+
+
+@pytest.mark.parametrize(("reading", "said"), [("peft", "LoRA alpha"), ("scale", "LoRA scale")])
+def test_a_word_is_refused_with_what_its_reading_takes(
+    qtbot: QtBot, page: QWidget, reading: str, said: str
+) -> None:
+    alpha, store = made(page, reading)
+    page.show()
+    alpha.field.show()
+    line = child(alpha.field, QLineEdit)
+    line.clear()
+    qtbot.keyClicks(line, "e")
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    problem = alpha.field.own_problem
+    assert problem is not None
+    assert problem.message == "“e” is not a number."
+    assert problem.hint == f"{said} takes more than 0, at most {'80,000' if reading == 'peft' else '10,000'}."
     assert store.value(SCALE) == 2.0
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Set
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.core.model.inspection import MatrixRow, Module
@@ -160,3 +161,12 @@ def test_every_layer_has_its_place(matrix: CoverageMatrix, layers: int, width: i
     assert colour(matrix, 2, layers - 1) == group_color(Group.MLP)
     for column in (0, layers // 2, layers - 1):
         assert matrix.cell_at(matrix.cell_rect(1, column).center()) == Cell(1, column)
+
+
+def test_what_was_under_the_pointer_is_plain_again_when_it_leaves(qtbot: QtBot, matrix: CoverageMatrix) -> None:
+    matrix.clearFocus()
+    plain = matrix.grab().toImage()
+    qtbot.mouseMove(matrix, centre(matrix, 1, 4))
+    assert matrix.grab().toImage() != plain
+    QApplication.sendEvent(matrix, QEvent(QEvent.Type.Leave))
+    assert matrix.grab().toImage() == plain

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -111,6 +111,17 @@ def test_notifications_are_a_switch(dialog: SettingsDialog) -> None:
     assert load_settings().notifications
     dialog.general.notifications.click()
     assert not load_settings().notifications
+
+
+def test_a_spare_worker_is_a_switch_that_is_heard_at_once(
+    dialog: SettingsDialog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bool] = []
+    monkeypatch.setattr("app.ui.settings.general_page.disturb", lambda: heard.append(load_settings().spare_worker))
+    before = load_settings().spare_worker
+    child(dialog, QCheckBox, "settings.spare_worker").click()
+    child(dialog, QCheckBox, "settings.spare_worker").click()
+    assert heard == [not before, before], "it is told once the choice is kept"
 
 
 class Releases(BaseHTTPRequestHandler):
