@@ -76,11 +76,6 @@ class SweepPage(QWidget):
         """The sweep that is shown; empty if there is none."""
         return str(self._choice.value() or "")
 
-    def choose(self, sweep: str) -> None:
-        """Shows another sweep."""
-        self._choice.set_value(sweep)
-        self._on_choice()
-
     def refresh(self) -> None:
         """Takes over the sweeps of the queue; the newest is shown unless another one was chosen."""
         sweeps, shown = self._queue.state.sweeps(), self.sweep
@@ -197,7 +192,7 @@ class SweepPage(QWidget):
 
     # -- acts -------------------------------------------------------------------------------------------------
 
-    def _on_choice(self, _sweep: object = None) -> None:
+    def _on_choice(self, _sweep: object) -> None:
         self._work.stop()
         self.view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
         self._work.start(self._read_each(self._entries()))

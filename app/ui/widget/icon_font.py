@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QIconEngine, QPainter, QPixmap
@@ -52,12 +53,15 @@ class _Sign:
 class _SignEngine(QIconEngine):
     """Draws one sign at whatever size is asked for."""
 
+    _copies: ClassVar[list[QIconEngine]] = []  # Qt's, which Python would take away
+
     def __init__(self, sign: _Sign) -> None:
         super().__init__()
         self._sign = sign
 
     def clone(self) -> QIconEngine:
-        return _SignEngine(self._sign)
+        self._copies.append(_SignEngine(self._sign))
+        return self._copies[-1]
 
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, _state: QIcon.State) -> None:
         painter.save()
