@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
+from functools import cache
 from pathlib import Path
 
 from app.core.language import tr
@@ -11,6 +13,15 @@ from app.core.language import tr
 def is_frozen() -> bool:
     """Whether this is the app that brings its Python along."""
     return bool(getattr(sys, "frozen", False))
+
+
+@cache
+def package_version(name: str) -> str:
+    """Which version of a package is installed, as it says of itself; what reads it anew takes three milliseconds.
+
+    Raises `importlib.metadata.PackageNotFoundError` where it is not installed.
+    """
+    return importlib.metadata.version(name)
 
 
 def package_hint(package: str, requirement: str = "") -> str:

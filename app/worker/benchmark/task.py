@@ -14,13 +14,13 @@ from typing import Any
 
 from app.core.compare.candidate import candidate_of
 from app.core.data.prepare import CancelledError
+from app.core.installation import package_version
 from app.core.language import tr
 from app.core.model.folder import locate_model, read_config
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import BenchmarkJob
 from app.core.run.benchmark import HARNESS, harness_problem, keep_benchmark
-from app.core.system.package import package_version
 from app.worker.model.adapter_switch import AdapterSwitch
 from app.worker.model.loading import load_model
 from app.worker.process.channel import Channel

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.core.installation import package_version
 from app.core.language import tr
-from app.core.system.package import package_version
 
 CONTEXT = 2048
 CHOICES = 2000  # likeliest tokens that are looked through for the one that counts

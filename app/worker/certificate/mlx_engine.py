@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from mlx_lm.generate import generate_step
 
+from app.core.installation import package_version
 from app.core.language import tr
 from app.core.model.folder import plain_path
-from app.core.system.package import package_version
 from app.worker.certificate.material import prompt_tokens
 
 

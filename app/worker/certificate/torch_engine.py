@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.core.installation import package_version
 from app.core.language import tr
-from app.core.system.package import package_version
 from app.worker.certificate.material import prompt_tokens
 from app.worker.token.tokenizer import NO_FOREIGN_CODE
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from app.core.installation import package_version
 from app.core.language import tr
 from app.core.model.bound import check_layers
 from app.core.model.folder import MODEL_CONFIG, has_chat_template, has_tokenizer, locate_model, read_config
@@ -23,7 +24,6 @@ from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import InspectJob
 from app.core.system.atomic_file import write_text
-from app.core.system.package import package_version
 from app.core.system.place import cache_dir
 from app.worker.process.channel import Channel
 

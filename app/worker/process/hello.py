@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 from app import __version__
+from app.core.installation import package_version
 from app.core.protocol import event
-from app.core.system.package import package_version
 
 
 def hello(task: str) -> event.Hello:

@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.config.train_config import TrainConfig
+from app.core.installation import package_version
 from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.system import place
-from app.core.system.package import package_version
 from app.worker.token.encode import Encoded
 from app.worker.token.row_file import KeptFault
 from app.worker.token.token_set import TokenSet
