@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from app.command.output import FailedError
 from app.command.stock.alternation import SpeedCase, TrainerRunner
 from app.core.live.training_list import listed
+from app.core.protocol.event import Hello
 from app.core.run.folder import prepare_run
+from app.core.stock.speed_table import Measured
 from tests.command.conftest import PROGRAM, Luthier
 from tests.worker.tiny_model import write_data, write_model
 from tests.worker.training import config_for
@@ -68,6 +71,54 @@ def test_a_model_of_four_bits_is_measured_alike(tmp_path: Path) -> None:
     assert set(found.measured) == set(found.losses) == {"luthier", "stock"}
     assert found.losses["luthier"] == pytest.approx(found.losses["stock"], rel=0.01)
     assert found.losses["stock"] < found.base_loss
+
+
+def test_a_trainer_that_fails_is_told_and_people_get_each_case_as_lines(
+    luthier: Luthier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    took = {
+        "luthier": Measured((4.0, 1.0), (3.0, 1.0), 1.5, 1200),
+        "stock": Measured((6.0, 3.0), (6.0, 2.0), 2.0, 1000),
+    }
+
+    def measure(self: TrainerRunner, trainer: str, *_: object, **__: object) -> tuple[Measured, Path]:
+        self.hello = Hello(task="measure", pid=1, working_set_gb=8.0, versions={"mlx": "0.1"})
+        if trainer == "stock_sorted":
+            raise FailedError("There is no /secret/place.")
+        return took[trainer], tmp_path
+
+    monkeypatch.setattr(TrainerRunner, "measure", measure)
+    monkeypatch.setattr(TrainerRunner, "_losses", lambda *_: (5.0, {"luthier": 3.5, "stock": 3.0}))
+    done = luthier("bench", "--model", write_model(tmp_path / "model"), "--minutes", 0.1)
+    assert "warning: batch 4: stock, its length sort repaired failed. There is no /secret/place.\n" in done.stderr
+    parts = done.stdout.split("\n\n")
+    lines = parts[0].splitlines()
+    assert lines[1:2] == ["mlx 0.1"]
+    assert lines[2].startswith("Model: qwen2, 27\u00a0k parameters")
+    assert lines[3].endswith("of 1,200 tokens in all")
+    assert [part.splitlines()[0] for part in parts[1:-1]] == [
+        "batch 4, against stock mlx-lm",
+        "batch 4, answers alone trained, against stock mlx-lm",
+        "batch 8, against stock mlx-lm",
+        "batch 1, against stock mlx-lm",
+    ]
+    assert parts[1].splitlines()[1:] == [
+        "  real tokens/s, processor                     2.00 ×",
+        "  real tokens/s, clock                         3.00 ×",
+        "  first epoch, processor                       2.00 ×",
+        "  first epoch, clock                           1.50 ×",
+        "  peak memory                                  0.75 ×",
+        "  validation loss: before → theirs, Luthier's  5.000 → 3.000, 3.500",
+        "  behind                                       +25.0 %",
+        "  their tokens/s                               400",
+        "  their GB                                     2.00",
+        "  n                                            1",
+    ]
+    assert parts[-1].startswith("Ratios are medians of n alternations: ")
+    assert parts[-1].splitlines()[2:] == [
+        "At batch 4 stock, its length sort repaired failed.",
+        "At batch 8 stock, its length sort repaired failed.",
+    ]
 
 
 def test_it_is_refused_beside_a_run_that_trains(luthier: Luthier, tmp_path: Path, home: Path) -> None:

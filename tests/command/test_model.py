@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -47,6 +48,19 @@ def test_search_download_list_and_inspect(luthier: Luthier, hub: HubServer) -> N
     asked = len(hub.requests)
     assert answer(luthier("inspect", "tiny/qwen", "--json"))["adapted_modules"] > 0
     assert len(hub.requests) == asked
+
+
+def test_a_search_is_a_table_with_the_most_downloaded_first(luthier: Luthier, hub: HubServer) -> None:
+    hub.add(
+        Repository("tiny/qwen-4bit", {}, downloads=1_234_567, likes=4321, gated=True, tags=["safetensors", "mlx"],
+                   config={"model_type": "qwen3", "quantization": {"bits": 4}}, parameters={"U32": 2_000_000})
+    )  # fmt: skip
+    rows = [re.split(r"  +", line) for line in luthier("models", "search", "qwen").stdout.splitlines()]
+    assert rows == [
+        ["model", "size", "quantization", "fits here", "downloads", "likes"],
+        ["tiny/qwen-4bit (gated)", "8\u00a0MB", "4-bit", "fits", "1.23\u00a0M", "4.32\u00a0k"],
+        ["tiny/qwen", "2\u00a0kB", "bf16", "fits", "1.2\u00a0k", "1"],
+    ]
 
 
 def test_download_goes_to_the_chosen_folder_and_failures_have_their_exit_code(

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from app.core.queue.queue import RunQueue
+from app.core.run.folder import prepare_run
+from app.core.setup.config_file import load_config
 from tests.command.conftest import PROGRAM, Luthier
 
 
@@ -112,6 +115,22 @@ def test_it_is_worked_through_and_a_failed_run_does_not_hold_up_the_next(
     assert "validation loss" in found["entries"][0]["message"]
     assert (Path(found["entries"][2]["run"]) / "adapters" / "adapters.safetensors").exists()
     assert "nothing waited" in luthier("queue", "run").stdout
+
+
+def test_a_run_whose_worker_still_saves_is_waited_for_and_not_trained_twice(
+    luthier: Luthier, config: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.command.queue.SAVING_S", 0.2)
+    luthier("queue", "add", config)
+    (key,) = [one["id"] for one in listed(luthier)["entries"]]
+    run = prepare_run(load_config(config).config, home / "data" / "runs" / "cut-off")
+    run.state.mkdir()
+    (run.state / "saved").touch()
+    RunQueue().update(key, run=str(run.path))
+    with run.lock():
+        done = luthier("queue", "run", "--json", code=1)
+    assert "cut-off is being trained by another process" in done.stdout + done.stderr
+    assert not run.events.exists()
 
 
 @pytest.mark.slow
