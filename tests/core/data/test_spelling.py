@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -124,6 +127,15 @@ def test_a_written_number_is_a_number() -> None:
     assert json_bytes({"a": [number], 2: 1 << 80}) == b'{"a":[1.10],"2":1208925819614629174706176}'
     value, twice = spelled_json('{"a": [1.10, true, null, "1.10"], "b": {"c": 1e5, "c": 2}}')
     assert (spelled_text(value), twice) == ('{"a": [1.10, true, null, "1.10"], "b": {"c": 2}}', ["c"])
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda row: pickle.loads(pickle.dumps(row))])
+def test_copies_of_a_row_keep_how_its_numbers_are_written(copied: Callable[[Any], Any]) -> None:
+    row, _ = spelled_json('{"a": [1.10, 1e5], "b": -0}')
+    found = copied(row)
+    assert found is not row
+    assert spelled_text(found) == '{"a": [1.10, 1e5], "b": -0}'
+    assert copied(row["a"][0]).literal == "1.10"
 
 
 # -- names that stand twice --------------------------------------------------------------------------------------

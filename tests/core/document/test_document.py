@@ -182,6 +182,16 @@ def test_subtitles_without_times(tmp_path: Path) -> None:
     assert texts(caption) == ["The tide\nturns & ebbs"]
 
 
+def test_the_number_of_a_subtitle_that_no_empty_line_divides_is_not_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.srt"
+    path.write_text(
+        "1\n00:00:01,000 --> 00:00:02,000\nThe tide turns at\n6\n2\n00:00:02,000 --> 00:00:03,000\n3 boats\n"
+        "WAIT\n00:00:03,000 --> 00:00:04,000\nand\n4\n\n00:00:04,500 --> 00:00:05,000\n"
+        "00:00:05,000 --> 00:00:06,000\nx\n"
+    )
+    assert texts(path) == ["The tide turns at 6\n3 boats WAIT\nand 4\nx"]
+
+
 def test_passages_are_as_long_as_the_maximum_allows_and_numbered(tmp_path: Path) -> None:
     path = word(tmp_path / "a.docx", "".join(paragraph(f"{number}. {LONG}.") for number in range(40)))
     config = TrainConfig(data=str(path), max_seq_length=64, valid_fraction=0, test_fraction=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,27 @@ def test_what_the_rc_file_exports_is_found_and_the_rest_is_not(tmp_path: Path) -
         "PATH": "/opt/bin:/usr/bin:/bin",
     }
     assert {"HTTP_PROXY", "NO_PROXY", "all_proxy", "HF_HOME", "PATH"} <= SHELL_VARIABLES
+
+
+def test_without_a_variable_the_shell_is_the_one_of_the_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = pwd.getpwuid(os.getuid())
+    theirs = shell(tmp_path, "export HF_HOME=/theirs")["SHELL"]
+    asked: list[int] = []
+
+    def entry(number: int) -> pwd.struct_passwd:
+        asked.append(number)
+        if len(asked) == 2:
+            raise KeyError(number)
+        return pwd.struct_passwd((*account[:6], theirs))
+
+    monkeypatch.setattr(pwd, "getpwuid", entry)
+    assert shell_variables({"PATH": "/usr/bin:/bin"})["HF_HOME"] == "/theirs"
+    assert shell_variables({"PATH": "/usr/bin:/bin"}) == {}
+    assert asked == [os.getuid()] * 2
+    (tmp_path / "mine").mkdir()
+    assert shell_variables(shell(tmp_path / "mine", "export HF_HOME=/mine"))["HF_HOME"] == "/mine"
 
 
 @pytest.mark.parametrize("lines", ["exit 1", "exec true"])

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.method.reward import BUILT_IN, Declared, declared, explanation
+from app.core.method import reward
+from app.core.method.reward import (
+    BUILT_IN,
+    Declared,
+    RewardFunction,
+    declared,
+    explanation,
+    register_reward_function,
+)
 
 TAGGED = "<think>Two and three.</think>\n<answer>5</answer>"
 
@@ -58,6 +66,25 @@ def test_numbers_are_compared_as_numbers() -> None:
 def test_each_is_explained_and_scores_nothing_with_nothing(name: str) -> None:
     assert explanation(name).endswith(".")
     assert BUILT_IN[name]([], [], answer=[], types=None) == []
+
+
+def test_a_function_is_registered_by_its_own_name_or_the_one_that_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: dict[str, RewardFunction] = {}
+    monkeypatch.setattr(reward, "REGISTERED", found)
+
+    @register_reward_function()
+    def plain(_prompts: list[str], completions: list[str], **_: object) -> list[float]:
+        return [1.5 for _ in completions]
+
+    @register_reward_function("given")
+    def other(_prompts: list[str], completions: list[str], **_: object) -> list[float]:
+        return [2.5 for _ in completions]
+
+    assert list(found) == ["plain", "given"]
+    assert [found[name](["?"], ["a"]) for name in found] == [[1.5], [2.5]]
+    assert (plain(["?"], ["a", "b"]), other(["?"], [])) == ([1.5, 1.5], [])
 
 
 def test_functions_of_a_file_are_found_without_running_it() -> None:

@@ -208,6 +208,30 @@ def test_who_comes_later_hears_what_is_missing_once(place: HubJobPlace, tmp_path
     assert not place.standing(run).alive
 
 
+def test_what_a_job_printed_last_is_shown_without_its_events(
+    place: HubJobPlace, jobs: Jobs, tmp_path: Path
+) -> None:
+    run = place.start(bundle(tmp_path / "bundle", 2), Asked(), lambda _: None)
+    *_, last = place.follow(run, lambda _: None)
+    assert isinstance(last, event.Finished)
+    assert place.log_tail(run) == "a word for the log"
+    jobs.log.extend(f"line {number}" for number in range(16))
+    assert place.log_tail(run) == "\n".join(f"line {number}" for number in range(1, 16))
+
+
+def test_the_hub_is_asked_with_the_token_that_there_is_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_given")
+    assert HubJobPlace()._api().token == "hf_given"
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr("app.core.place.key.kept_secret", lambda account: {"hub access token": "hf_kept"}[account])
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_logged_in")
+    assert HubJobPlace()._api().token == "hf_kept"
+    monkeypatch.setattr("app.core.place.key.kept_secret", lambda _: "")
+    assert HubJobPlace()._api().token == "hf_logged_in"
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    assert HubJobPlace()._api().token is False
+
+
 @pytest.mark.parametrize("status, said", [(402, "no credit for jobs"), (429, "quota is used up"), (403, "may not")])
 def test_refusals_are_told_and_leave_nothing_there(
     place: HubJobPlace, jobs: Jobs, tmp_path: Path, status: int, said: str

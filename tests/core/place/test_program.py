@@ -198,6 +198,34 @@ def test_who_comes_back_to_kaggle_hears_the_rest_once(state: Path, tmp_path: Pat
     assert isinstance(found[-1], event.Finished)
 
 
+def test_how_a_kernel_stands_and_what_it_printed_last_is_asked(state: Path, tmp_path: Path) -> None:
+    place = kaggle()
+    run = place.start(bundle(tmp_path / "bundle", 1_000_000), Asked(user="me"), lambda _: None)
+    found = place.standing(run)
+    assert (found.alive, found.costs, found.is_gone) == (True, 0.0, False)
+    assert found.said == f"The kernel {run.details['kernel']} says running."
+    (state / "data" / "enough").touch()
+    *_, last = place.follow(run, lambda _: None)
+    assert isinstance(last, event.Finished)
+    found = place.standing(run)
+    assert (found.alive, found.said) == (False, f"The kernel {run.details['kernel']} says complete.")
+    assert place.log_tail(run) == "a word for the log"
+    with (state / "log").open("a") as log:
+        log.write("".join(f'line {number}\n@luthier {number} {{"type": "x"}}\n' for number in range(20)))
+    assert place.log_tail(run) == "\n".join(f"line {number}" for number in range(5, 20))
+    assert not place.stop(run)
+
+
+def test_what_a_run_on_colab_printed_last_is_asked(state: Path, tmp_path: Path) -> None:  # noqa: ARG001
+    place = colab(tmp_path)
+    run = place.start(bundle(tmp_path / "bundle", 1), Asked(python=sys.executable), lambda _: None)
+    *_, last = place.follow(run, lambda _: None, pause_s=0.01)
+    assert isinstance(last, event.Finished)
+    log = tmp_path / "content" / "luthier" / run.name / "log.txt"
+    log.write_text("".join(f"line {number}\n" for number in range(16)))
+    assert place.log_tail(run) == "".join(f"line {number}\n" for number in range(1, 16))
+
+
 @pytest.mark.parametrize("name, said", [("colab", "no T4 is to be had"), ("kaggle", "maximum number of private")])
 def test_a_quota_that_is_used_up_is_told(state: Path, tmp_path: Path, name: str, said: str) -> None:
     place: Place = colab(tmp_path) if name == "colab" else kaggle()

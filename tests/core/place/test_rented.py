@@ -24,6 +24,7 @@ from app.core.place.service import Service
 from app.core.place.table import PLACE_CLASSES, all_places
 from app.core.problem import UnusableError
 from app.core.protocol import event
+from app.core.remote.follower import Link
 from app.core.remote.host import SshHost
 from app.core.remote.record import RemoteRun, remote_runs
 from app.core.run.folder import runs_dir
@@ -284,6 +285,43 @@ def test_a_pod_that_stopped_itself_is_started_for_the_fetch(
         place.bring(run)
         assert state.paths()[-2:] == ["POST /pods/pod0/action", "DELETE /pods/pod0"]
         assert (run.path / "adapters").is_dir()
+
+
+def test_a_run_without_a_link_is_given_up_only_when_its_place_says_that_it_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Broken(Link):
+        def pieces(self, at: int) -> Iterator[tuple[int, bytes]]:  # noqa: ARG002
+            return iter(())
+
+    with service_server(runpod) as state:
+        monkeypatch.setenv("LUTHIER_RUNPOD_URL", state.address)
+        monkeypatch.setenv("RUNPOD_API_KEY", KEY)
+        place = RunPod()
+        place.waits_s = (0.0,)
+        monkeypatch.setattr(place, "connect", lambda *_: Broken())
+        run = RemoteRun(runs_dir() / "mine", "runpod", {"machine": "pod0"})
+        state.machines["pod0"] = {"looks": 5, "status": "", "asked": {"name": run.name, "image": "", "gpu": {}}}
+        told: list[str] = []
+
+        def lost(said: str) -> None:
+            """The pod runs at first; then nobody is told how it is; then it has ended."""
+            told.append(said)
+            if len(told) == 3:
+                state.refuse["GET /pods/pod0"] = (403, {"title": "Forbidden", "status": 403, "detail": "later"})
+            elif len(told) == 4:
+                state.refuse.clear()
+                state.machines["pod0"]["status"] = "EXITED"
+
+        assert list(place.follow(run, lost)) == []
+        assert told == ["the connection was closed"] * 4
+        assert len([path for _, path, _ in state.asked if path == "/pods/pod0"]) == 3
+
+
+def test_a_pods_run_is_on_the_volume_that_stays_when_the_pod_stops() -> None:
+    run = RemoteRun(runs_dir() / "2026-11-30_mine", "runpod")
+    assert RunPod()._folder(run) == {"folder": "/workspace/luthier/2026-11-30_mine"}
+    assert LambdaCloud()._folder(run) == {}
 
 
 def test_offers_are_those_with_room_the_cheapest_first(place: RentedPlace, name: str) -> None:

@@ -15,6 +15,8 @@ from app.core.data.check import check_files
 from app.core.data.edit import Edits, read_window, save_edited
 from app.core.data.mapping import suggest_mapping
 from app.core.data.prepare import prepare_data
+from app.core.source import reader
+from app.core.source.finding import RowFault
 from app.core.source.reader import read_rows
 from app.core.source.source import inspect_file
 from app.core.source.stream import ByteCount
@@ -42,6 +44,38 @@ def test_an_array_over_lines_is_counted_in_lines(tmp_path: Path) -> None:
     path.write_text(json.dumps([*PAIRS, PAIRS[1]], indent=1))
     (warning,) = check_files([path]).warnings
     assert (warning.line, warning.reason) == (14, "The row is the same as line 6.")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_of_a_line_that_is_far_too_long_the_rest_is_passed_over(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three and a half times too long; one that ends where the limit does; then rows as they should be."""
+    monkeypatch.setattr(reader, "LINE_LIMIT_BYTES", 64)
+    lengths = {2: 225, 4: 65, 6: 64, 8: 129, 10: 400}  # with what ends the line, of which the last one lacks it
+    texts = ['{"text": "' + "x" * (lengths[number] - 11) if number in lengths else f'{{"text": "{number}"}}'
+             for number in range(1, 11)]  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(texts), encoding)
+    rows = dict(read_rows(inspect_file(path)))
+    assert list(rows) == list(range(1, 11))
+    assert {number: row for number, row in rows.items() if number % 2} == {
+        number: {"text": str(number)} for number in (1, 3, 5, 7, 9)
+    }
+    faults = {number: row.kind for number, row in rows.items() if isinstance(row, RowFault)}
+    long = "line_too_long"
+    assert faults == {2: long, 4: long, 6: "broken_json", 8: long, 10: long}
+
+
+def test_numbers_with_too_many_digits_are_told_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        '{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d", "id": ' + "1" * 5000 + "}\n"
+    )
+    report = check_files([path])
+    ((kind, reason),) = told(report)
+    assert (kind, report.errors[0].line, report.examples) == ("broken_json", 2, 1)
+    assert reason.startswith("The JSON cannot be read: Exceeds the limit (4300 digits)")
 
 
 def test_commas_at_the_ends_of_lines_are_left_out(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from app.core.language import Told, tr
 from app.core.problem import UnusableError
 from app.core.setup.config_file import parse_config
 from app.core.system.yaml_text import MOST_LEVELS, BoundError, bounded_yaml, dumped_yaml
@@ -81,3 +82,22 @@ def test_a_text_of_a_class_of_its_own_is_written_as_plain_text(text: str) -> Non
     found = dumped_yaml(tree)
     assert yaml.safe_load(found) == {"tags": [text], "name": text}
     assert "!!" not in found
+
+
+def test_a_tree_is_written_as_people_write_it() -> None:
+    tree = {"model": "b", "a": [1, 2.5], "said": "größer 😀", "none": None}
+    assert dumped_yaml(tree) == "model: b\na:\n- 1\n- 2.5\nsaid: größer 😀\nnone: null\n"
+    assert dumped_yaml({"b": 1, "a": 2}, sort_keys=True) == "a: 2\nb: 1\n"
+    assert dumped_yaml({"said": "größer 😀"}, in_unicode=False) == 'said: "gr\\xF6\\xDFer \\U0001F600"\n'
+    words = " ".join(["word"] * 40)
+    assert max(map(len, dumped_yaml({"said": words}).splitlines())) < 100
+    assert dumped_yaml({"said": words}, width=1000) == f"said: {words}\n"
+
+
+def test_a_text_that_knows_of_what_it_was_made_is_written_as_plain_text() -> None:
+    made = tr("{name} stands twice", name="rank 😀")
+    assert isinstance(made, Told)
+    assert dumped_yaml({"tags": [made], made: "b"}) == "tags:\n- rank 😀 stands twice\nrank 😀 stands twice: b\n"
+    plain = tr("{name} stands twice", name="rank")
+    assert isinstance(plain, Told)
+    assert dumped_yaml({"name": plain, "data": "b"}) == "name: rank stands twice\ndata: b\n"
