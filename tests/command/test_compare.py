@@ -45,6 +45,37 @@ def test_figures_verdict_and_answers_side_by_side(program: Luthier, place: Path,
     assert "> abc\n\nbase model:" in text
 
 
+def test_prompts_are_asked_after_the_turns_before_them_and_answered_in_their_order(
+    luthier: Luthier, place: Path, tmp_path: Path
+) -> None:
+    opening = [{"role": "system", "content": "Be brief."}]
+    rows: list[object] = [{"messages": [*opening, {"role": "user", "content": "abc"}]}, "abc", "def"]
+    (tmp_path / "prompts.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    arguments = [
+        "compare", "--model", place / "model", "--adapter-path", place / "adapter", "--adapter-path",
+        place / "adapter", "--strength", 1, "--strength", 0, "--data", place / "data", "--max-tokens", 3,
+        "--prompts", tmp_path / "prompts.jsonl", "--json",
+    ]  # fmt: skip
+    found = json.loads(luthier(*arguments).stdout)
+    assert [column["label"] for column in found["columns"]][:2] == ["base model", "adapter"]
+    first, second, third = found["answers"]
+    assert (first["prompt"], first["opening"]) == ("abc", opening)
+    assert (second["prompt"], second["opening"], third["prompt"]) == ("abc", [], "def")
+    assert first["answers"] != second["answers"] != third["answers"]
+    for base, tuned, nothing in (one["answers"] for one in found["answers"]):
+        assert base == nothing != tuned
+
+
+def test_a_prompt_that_the_template_refuses_is_told(luthier: Luthier, place: Path, tmp_path: Path) -> None:
+    turns = [{"role": "judge", "content": "Hm."}, {"role": "user", "content": "abc"}]
+    (tmp_path / "prompts.jsonl").write_text(json.dumps({"messages": turns}))
+    done = luthier(
+        "compare", "--model", place / "model", "--data", place / "data", "--prompts", tmp_path / "prompts.jsonl",
+        "--json", code=1,
+    )  # fmt: skip
+    assert "no judges here" in json.loads(done.stdout)["error"]
+
+
 @pytest.mark.parametrize(
     "more, said",
     [
