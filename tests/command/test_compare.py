@@ -53,7 +53,7 @@ def test_prompts_are_asked_after_the_turns_before_them_and_answered_in_their_ord
     (tmp_path / "prompts.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     arguments = [
         "compare", "--model", place / "model", "--adapter-path", place / "adapter", "--adapter-path",
-        place / "adapter", "--strength", 1, "--strength", 0, "--data", place / "data", "--max-tokens", 3,
+        place / "adapter", "--strength", 1, "--strength", 0, "--data", place / "data", "--max-tokens", 24,
         "--prompts", tmp_path / "prompts.jsonl", "--json",
     ]  # fmt: skip
     found = json.loads(luthier(*arguments).stdout)
@@ -64,6 +64,11 @@ def test_prompts_are_asked_after_the_turns_before_them_and_answered_in_their_ord
     assert first["answers"] != second["answers"] != third["answers"]
     for base, tuned, nothing in (one["answers"] for one in found["answers"]):
         assert base == nothing != tuned
+    alone = luthier(
+        "generate", "--model", place / "model", "--adapter-path", place / "adapter", "--prompt", "def", "-m", 24,
+        "--json",
+    )  # fmt: skip
+    assert third["answers"][1] == json.loads(alone.stdout)["text"]
 
 
 def test_a_prompt_that_the_template_refuses_is_told(luthier: Luthier, place: Path, tmp_path: Path) -> None:

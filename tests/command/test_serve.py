@@ -46,25 +46,33 @@ def test_people_are_told_address_key_examples_and_each_request(place: Path) -> N
     ) as done:  # fmt: skip
         assert done.stdout is not None
         assert done.stderr is not None
-        lines = [done.stdout.readline().rstrip("\n")]
-        while lines[-1] != "Only this machine reaches it. Ctrl-C ends it.":
-            lines.append(done.stdout.readline().rstrip("\n"))
-        url = lines[0].removeprefix("Address  ")
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", url)
-        assert lines[1:4] == ["API key  mine", "Model    adapter", ""]
-        assert lines[4] == f"curl {url}/chat/completions \\"
-        assert lines[8:10] == ["", "from openai import OpenAI"]
-        assert f'client = OpenAI(base_url="{url}", api_key="mine")' in lines
-        body = json.dumps({"model": "adapter", "max_tokens": 2, "messages": [{"role": "user", "content": "abc"}]})
-        asked = datetime.now()
-        headers = {"Authorization": "Bearer mine", "Content-Type": "application/json"}
-        with urllib.request.urlopen(
-            urllib.request.Request(f"{url}/chat/completions", data=body.encode(), headers=headers)
-        ) as answer:
-            assert answer.status == 200
-        clock, path, status, took = done.stderr.readline().rstrip("\n").split("  ")
-        assert clock in {f"{asked + timedelta(seconds=number):%H:%M:%S}" for number in range(120)}
-        assert (path, status) == ("/v1/chat/completions", "200")
-        assert re.fullmatch(r"\d+\.\d s", took)
-        done.send_signal(signal.SIGINT)
-        assert done.wait(30) == 0
+        try:
+            lines: list[str] = []
+            for line in done.stdout:
+                lines.append(line.rstrip("\n"))
+                if line.startswith("Only this machine"):
+                    break
+            assert lines[-1] == "Only this machine reaches it. Ctrl-C ends it."
+            url = lines[0].removeprefix("Address  ")
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", url)
+            assert lines[1:4] == ["API key  mine", "Model    adapter", ""]
+            assert lines[4] == f"curl {url}/chat/completions \\"
+            assert lines[8:10] == ["", "from openai import OpenAI"]
+            assert f'client = OpenAI(base_url="{url}", api_key="mine")' in lines
+            body = json.dumps(
+                {"model": "adapter", "max_tokens": 2, "messages": [{"role": "user", "content": "abc"}]}
+            )
+            asked = datetime.now()
+            headers = {"Authorization": "Bearer mine", "Content-Type": "application/json"}
+            with urllib.request.urlopen(
+                urllib.request.Request(f"{url}/chat/completions", data=body.encode(), headers=headers)
+            ) as answer:
+                assert answer.status == 200
+            clock, path, status, took = done.stderr.readline().rstrip("\n").split("  ")
+            assert clock in {f"{asked + timedelta(seconds=number):%H:%M:%S}" for number in range(120)}
+            assert (path, status) == ("/v1/chat/completions", "200")
+            assert re.fullmatch(r"\d+\.\d s", took)
+            done.send_signal(signal.SIGINT)
+            assert done.wait(30) == 0
+        finally:
+            done.kill()

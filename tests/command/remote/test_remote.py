@@ -15,10 +15,12 @@ import pytest
 
 from app.command.main import run_command
 from app.core.bundle.manifest import seal
+from app.core.place.place import Asked, Offer
+from app.core.place.runpod import RunPod
 from app.core.remote.record import RemoteRun
 from app.core.run.folder import runs_dir
 from tests.command.conftest import Luthier
-from tests.service_server import KEY, FakeService, runpod, service_server
+from tests.service_server import GPUS, KEY, FakeService, runpod, service_server
 from tests.ssh_server import bundle
 from tests.worker.hub.test_keychain import Drawer
 
@@ -174,6 +176,23 @@ def test_what_is_rented_is_large_enough_or_what_was_asked_for(
     seal(tmp_path / "bundle", {})
     assert "H100 SXM · 80\u00a0GB · $2.69 an hour" in luthier(*start, "--yes", code=2).stderr
     assert rented_gpus(service) == ["NVIDIA H100 80GB HBM3"] * 2
+
+
+def test_what_was_agreed_to_is_rented_even_if_a_cheaper_one_is_there_by_then(
+    luthier: Luthier, service: FakeService, start: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose = RunPod.chosen
+
+    def chosen(self: RunPod, asked: Asked) -> Offer:
+        found = choose(self, asked)
+        there = json.loads(json.dumps(GPUS).replace('"NONE"', '"HIGH"'))
+        service.refuse["GET /catalog/gpus"] = (200, {"gpus": there})
+        return found
+
+    monkeypatch.setattr(RunPod, "chosen", chosen)
+    assert "RunPod: RTX 4090 · 24\u00a0GB · $0.44 an hour\n" in luthier(*start, "--yes", code=2).stderr
+    assert rented_gpus(service) == ["NVIDIA GeForce RTX 4090"]
+    assert "RunPod: L4 · 24\u00a0GB · $0.40 an hour\n" in luthier(*start, "--yes", code=2).stderr
 
 
 def test_how_a_run_stands_is_asked_of_its_place(luthier: Luthier, service: FakeService) -> None:
