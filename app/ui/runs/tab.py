@@ -98,11 +98,12 @@ class RunsTab(QWidget):
     # -- catalog ----------------------------------------------------------------------------------------------
 
     def set_folder(self, parent: Path) -> None:
-        """Lists the runs of another folder."""
-        self._scanning.stop()
-        self._showing.stop()
-        self._catalog = RunCatalog(parent)
-        self.table_model.show([])
+        """Lists the runs of this folder from now on."""
+        if parent != self._catalog.parent:
+            self._scanning.stop()
+            self._showing.stop()
+            self._catalog = RunCatalog(parent)
+            self.table_model.show([])
         self.refresh()
 
     def refresh(self) -> None:

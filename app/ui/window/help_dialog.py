@@ -53,11 +53,6 @@ class HelpTopic:
     words: str
 
     @property
-    def method(self) -> str:
-        """The method's name, empty for a field."""
-        return self.path.removeprefix("method.") if self.path.startswith("method.") else ""
-
-    @property
     def is_in_menu(self) -> bool:
         """Whether it is an entry of a menu, and has no place on a form."""
         return self.path.startswith("menu.")

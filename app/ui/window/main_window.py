@@ -512,8 +512,9 @@ class MainWindow(QMainWindow):
         dialog.open()
 
     def _on_settings(self) -> None:
-        """Runs and models may live elsewhere now."""
-        self._on_remote()
+        """Runs may live elsewhere now."""
+        if self._runs_tab is not None:
+            self._runs_tab.set_folder(runs_dir())
 
     def show_help(self) -> None:
         """Opens the help, which is searched and stays beside the window."""

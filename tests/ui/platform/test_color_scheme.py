@@ -59,3 +59,20 @@ def test_other_systems_are_left_alone(hints: FakeHints, monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.platform", "linux")
     assert dressed(monkeypatch, ["light", "system"]) == ["light", "dark"]
     assert hints.told == []
+
+
+@pytest.mark.parametrize(
+    "choice, put_on", [("system", ["dark", "light"]), ("light", ["light"]), ("dark", ["dark"])]
+)
+def test_only_who_follows_the_system_is_redressed_with_it(
+    qapp: QApplication, monkeypatch: pytest.MonkeyPatch, choice: Choice, put_on: list[str]
+) -> None:
+    scheme, schemes = ["dark"], list[str]()
+    monkeypatch.setattr(theme, "system_scheme", lambda: scheme[0])
+    monkeypatch.setattr(theme, "apply_theme", schemes.append)
+    appearance = Appearance()
+    appearance.choose(choice)
+    scheme[0] = "light"
+    qapp.styleHints().colorSchemeChanged.emit(SCHEME.Light)
+    assert schemes == put_on
+    appearance.deleteLater()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -174,6 +177,43 @@ def test_who_has_let_go_hears_nothing_more(qtbot: QtBot, session: RunSession, el
     assert worker.is_running
     session.let_go()
     assert (worker.is_running, worker.process_id, session.worker_id) == (False, 0, 0)
+
+
+TRAINING = """
+import sys
+from pathlib import Path
+from app.core.live.door import CommandDoor
+from app.core.live.training_list import listed
+from app.core.run.folder import RunDir
+
+run = RunDir(Path(sys.argv[1]))
+with run.lock(), listed(run), CommandDoor(run.path):
+    print("here", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_it_is_ended_at_once_while_it_is_the_one_that_trains(
+    qtbot: QtBot, session: RunSession, tmp_path: Path
+) -> None:
+    run = synthetic_run.run_folder(tmp_path, synthetic_run.events(until=50, ending=""))
+    command = [sys.executable, "-c", TRAINING, str(run.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+        with qtbot.waitSignal(session.loaded):
+            session.open(run.path)
+        assert (session.is_attached, session.worker_id) == (True, process.pid)
+        door = run.path / "commands.jsonl"
+        door.rename(run.path / "aside")  # nobody listens: what has that number may be another program by now
+        session.kill()
+        assert process.poll() is None
+        (run.path / "aside").rename(door)
+        with qtbot.waitSignal(session.ended):
+            session.kill()
+            assert process.wait(60) == -signal.SIGKILL
+    assert (session.state, session.is_attached) == (RunState.CRASHED, False)
+    session.kill()  # there is nothing to end any more
 
 
 def test_a_supervisor_that_gives_up_ends_the_waiting(

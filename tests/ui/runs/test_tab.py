@@ -797,6 +797,8 @@ def test_another_folder_can_be_listed(qtbot: QtBot, tab: RunsTab, tmp_path: Path
     settled(qtbot, tab)
     assert names(tab) == ["omega"]
     assert RunCatalog(tmp_path / "other").refresh()[0].name == "omega"
+    tab.set_folder(tmp_path / "other")  # the same one stays listed while it is looked at
+    assert names(tab) == ["omega"]
 
 
 def test_what_was_forgotten_is_listed_told_and_laid_over(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
@@ -67,3 +68,26 @@ def test_what_is_no_file_is_left_alone(window: QWidget) -> None:
     DropTarget(window)
     assert not drop(window)
     assert not child(window, DropOverlay).isVisible()
+
+
+def test_the_veil_covers_the_window_and_has_a_dashed_rim(window: QWidget, model: Path) -> None:
+    DropTarget(window)
+    window.setStyleSheet("QWidget { background: #ff0000 }")
+    drag_over(window, model)
+    overlay = child(window, DropOverlay)
+    assert overlay.geometry() == window.rect()
+    image = window.grab().toImage()
+    scale = image.devicePixelRatio()
+
+    def color(x: int, y: int) -> QColor:
+        return image.pixelColor(round(x * scale), round(y * scale))
+
+    corner = color(3, 3)  # the light theme's #f6f5f3 or so over red, of which a twelfth still shows
+    assert corner.green() > 200
+    assert corner.red() > corner.green() > 0
+    rim = [color(x, 16) for x in range(40, 560)]
+    drawn = [one for one in rim if one != corner]
+    assert 100 < len(drawn) < 500, "dashes and gaps"
+    assert all(color(x, 40) == corner for x in range(40, 560))
+    drag_away(window)
+    assert window.grab().toImage().pixelColor(3, 3) == QColor("#ff0000")

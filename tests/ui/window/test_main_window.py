@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt, QUrl
-from PySide6.QtGui import QAction, QFileOpenEvent
+from PySide6.QtGui import QAction, QDesktopServices, QFileOpenEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
+    QFileDialog,
     QLabel,
     QLineEdit,
     QMenu,
@@ -37,7 +38,9 @@ from app.core.run.name import run_name
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings
+from app.ui.about.box import About
 from app.ui.bundle.dialog import BundleDialog
+from app.ui.export.merge_dialog import MergeDialog
 from app.ui.form.store import ConfigStore, form_store
 from app.ui.message import bar as message_bar
 from app.ui.message.bar import Notice
@@ -50,9 +53,10 @@ from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 from app.ui.window.application import ErrorPresenter, FileOpener, screenshot
 from app.ui.window.main_window import COMPARE_TAB, RUNS_TAB, SETUP_TAB, MainWindow
+from app.ui.window.settings_dialog import SettingsDialog
 from tests.ui import synthetic_run
 from tests.ui.child import child
-from tests.ui.comparing import adapter_folder
+from tests.ui.comparing import adapter_folder, base_folder
 from tests.ui.dragging import drop
 from tests.ui.fake_worker import FakeWorker
 
@@ -1035,3 +1039,209 @@ def test_panel_and_status_line_tell_the_same_time_left(ready: MainWindow, worker
     ready.session.state_changed.emit()
     assert f" · {left} left" in child(ready, QLabel, "status").text()
     assert child(ready.run_panel, QLabel, "figure.left").text() == left
+
+
+# -- what is asked for by the menu -----------------------------------------------------------------------------
+
+
+def test_a_setup_that_is_held_back_leads_to_what_holds_it_back(window: MainWindow) -> None:
+    window.show_tab(RUNS_TAB)
+    action(window, "run.start").trigger()
+    assert window.setup_tab.isVisible()
+    window.show_tab(COMPARE_TAB)
+    act(window)
+    assert window.tab_bar.tabText(window.tab_bar.currentIndex()) == "Setup"
+    assert window.setup_tab.isVisible()
+
+
+def test_where_to_run_is_asked_with_the_form_that_is_saved_for_it(ready: MainWindow, home: Path) -> None:
+    ready.store.set("seed", 78)
+    ready.store._timer.stop()
+    action(ready, "run.run_on").trigger()
+    dialog = ready.remote_actions.dialog
+    assert dialog is not None
+    assert dialog.isVisible()
+    dialog.place.set_value("ssh")
+    assert dialog.job.config == ready.store.config.model_dump(mode="json")
+    assert load_config(home / "data" / "form.yaml").config.seed == 78
+    dialog.close()
+
+
+def test_errors_hold_back_the_question_where_to_run_and_are_named(window: MainWindow) -> None:
+    action(window, "run.run_on").trigger()
+    assert messages(window)[0].startswith("The run cannot start yet.")
+    assert window.remote_actions.dialog is None
+
+
+def test_the_config_is_saved_under_the_adapters_name_where_the_panel_says(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, offered = ["", str(tmp_path / "kept.yaml")], []
+
+    def ask(_parent: QWidget, caption: str, start: str, filters: str) -> tuple[str, str]:
+        offered.append((caption, Path(start).name, "*.yaml" in filters))
+        return answers.pop(0), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
+    window.store.set_many({"adapter_name": "mine", "seed": 5})
+    action(window, "file.save_config").trigger()
+    assert (list(tmp_path.iterdir()), messages(window)) == ([], [])
+    action(window, "file.save_config").trigger()
+    assert load_config(tmp_path / "kept.yaml").config.seed == 5
+    assert offered == [("Save the config", "mine.yaml", True)] * 2
+
+
+def test_a_config_is_opened_from_where_the_panel_says(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_config(TrainConfig(adapter_name="kept"), tmp_path / "kept.yaml")
+    answers = ["", str(tmp_path / "kept.yaml")]
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (answers.pop(0), ""))
+    before = window.store.config
+    action(window, "file.open_config").trigger()
+    assert (window.store.config, messages(window)) == (before, [])
+    action(window, "file.open_config").trigger()
+    assert window.store.config.adapter_name == "kept"
+
+
+def test_a_run_is_opened_from_where_the_panel_says_and_its_folder_shown(
+    qtbot: QtBot, window: MainWindow, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = synthetic_run.run_folder(tmp_path)
+    answers, began, opened = ["", str(run.path)], list[str](), list[QUrl]()
+
+    def ask(_parent: QWidget, _caption: str, start: str) -> str:
+        began.append(start)
+        return answers.pop(0)
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", ask)
+    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    reveal = action(window, "run.reveal")
+    window._on_state()
+    assert not reveal.isEnabled()
+    window.reveal_run()
+    action(window, "file.open_run").trigger()
+    assert (window.session.run, messages(window), opened) == (None, [], [])
+    with qtbot.waitSignal(window.session.loaded):
+        action(window, "file.open_run").trigger()
+    assert window.session.run is not None
+    assert window.session.run.path == run.path
+    assert began == [str(home / "data" / "runs")] * 2
+    reveal.trigger()
+    assert opened == [QUrl.fromLocalFile(str(run.path))]
+
+
+def test_the_settings_that_are_changed_reach_the_window(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    here, there = synthetic_run.run_folder(runs_dir()), synthetic_run.run_folder(tmp_path / "there")
+    window.show_tab(RUNS_TAB)
+    runs = window.runs_tab
+    qtbot.waitUntil(lambda: [one.run.path for one in runs.table_model.runs] == [here.path])
+    window.store.set("seed", 9)
+    action(window, "file.settings").trigger()
+    dialog = child(window, SettingsDialog)
+    assert dialog.isVisible()
+    line = child(dialog, QLineEdit, "settings.runs_dir")
+    line.setText(str(tmp_path / "there"))
+    line.textEdited.emit(line.text())
+    qtbot.waitUntil(lambda: [one.run.path for one in runs.table_model.runs] == [there.path])
+    child(dialog, QPushButton, "settings.default_setup.take").click()
+    window.store.set("seed", 3)
+    window.forms.reset()
+    assert window.store.config.seed == 9
+    with qtbot.waitSignal(dialog.destroyed):  # it is kept for nobody
+        dialog.close()
+
+
+def test_about_is_one_box_however_often_it_is_asked_for(window: MainWindow) -> None:
+    for _ in range(2):
+        action(window, "help.about").trigger()
+        (about,) = window.findChildren(About)
+        assert about.box.isVisible()
+        about.box.close()
+
+
+def test_a_run_that_trains_without_the_window_is_shown_or_told_of(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    first, second = (synthetic_run.run_folder(tmp_path / name, name=name) for name in ("one", "two"))
+    with qtbot.waitSignal(window.session.loaded):
+        window.finder.found.emit(first.path)
+    assert window.session.run is not None
+    assert window.session.run.path == first.path
+    assert messages(window) == []
+    with second.lock():
+        window.finder.found.emit(second.path)
+        assert messages(window) == ["two is training, outside of this window."]
+        (told,) = window.messages.messages()
+        assert (told.kind, told.action) == ("info", "Show it")
+        assert window.session.run.path == first.path
+    window.messages.look()
+    assert messages(window) == [], "it trains no more"
+    with second.lock():
+        window.finder.found.emit(second.path)
+        act(window)
+        assert window.session.run.path == second.path
+
+
+def test_a_run_is_duplicated_into_the_form_and_several_are_merged(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    base = base_folder(tmp_path / "base")
+    runs = [synthetic_run.run_folder(runs_dir(), name=name) for name in ("one", "two")]
+    for run in runs:
+        adapter_folder(run.adapters, base)
+    window.show_tab(RUNS_TAB)
+    tab = window.runs_tab
+    qtbot.waitUntil(lambda: len(tab.table_model.runs) == 2)
+    tab.choose([run.path for run in runs])
+    qtbot.waitUntil(tab.bar.merge.isEnabled)
+    tab.bar.merge.trigger()
+    merging = window.export_actions.dialog
+    assert isinstance(merging, MergeDialog)
+    assert merging.isVisible()
+    assert set(merging.job.adapters) == {run.path for run in runs}
+    merging.close()
+    assert window.export_actions.dialog is None
+    tab.choose([runs[0].path])
+    qtbot.waitUntil(tab.bar.duplicate.isEnabled)
+    assert window.store.config.model == ""
+    tab.bar.duplicate.trigger()
+    assert (window.store.config.model, window.store.config.data) == ("/models/starter", "/data/starter")
+    assert "one" in window.store.config.adapter_name
+
+
+def test_a_sweep_of_the_form_is_queued_and_shown(ready: MainWindow, qtbot: QtBot) -> None:
+    ready.store.set_many({"epochs": None, "iters": 50})
+    action(ready, "run.sweep").trigger()
+    dialog = ready.queue_actions.dialog
+    assert dialog is not None
+    assert dialog.isVisible()
+    dialog.rows[0].choose("learning_rate", "1e-4, 2e-4")
+    qtbot.waitUntil(lambda: not dialog.is_busy)
+    with qtbot.waitSignal(dialog.destroyed):
+        child(dialog, QPushButton, "sweep.queue").click()
+    entries = ready.user_actions.queue.state.entries
+    assert [(one.load().learning_rate, one.load().iters, one.load().model) for one in entries] == [
+        (1e-4, 50, "/m"),
+        (2e-4, 50, "/m"),
+    ]
+    assert messages(ready) == ["2 runs of the sweep are in the queue now."]
+    act(ready)
+    assert ready.tab_bar.tabText(ready.tab_bar.currentIndex()) == "Runs"
+    table = child(ready, QTableView, "queue.table")
+    assert (table.isVisible(), table.model().rowCount()) == (True, 2)
+
+
+def test_a_setup_of_the_queue_that_cannot_be_read_is_told(ready: MainWindow) -> None:
+    entry = make_entry(ready.store.config).model_copy(update={"config": "seed: lots\n", "setup": "seed: lots\n"})
+    ready.user_actions.queue.add([entry])
+    ready.user_actions.queue.shown_requested.emit()
+    table = child(ready, QTableView, "queue.table")
+    table.selectRow(0)
+    before = ready.store.config
+    child(ready, QAction, "queue.take").trigger()
+    (told,) = ready.messages.messages()
+    assert told.kind == "warning"
+    assert told.text.startswith("The setup cannot be read: ")
+    assert "seed" in told.text
+    assert ready.store.config == before

@@ -180,6 +180,24 @@ def test_before_and_after_is_asked_shown_and_kept(
     assert (run.path / "before_after.json").is_file()
 
 
+def test_a_question_that_cannot_be_asked_is_told_in_its_place_and_can_be_asked_again(
+    opened: MainWindow, workers: list[FakeWorker], run: RunDir
+) -> None:
+    questions = (run.data / "test.jsonl").read_text()
+    (run.data / "test.jsonl").unlink()
+    view = opened.run_panel.page.before_after
+    view.ask.click()
+    said = "This run has no held-out question: neither its validation nor its test data ask any."
+    assert (view.note.text(), view.note.property("role"), view.ask.isHidden()) == (said, "warning", False)
+    assert [worker for worker in workers if worker.task == "generate"] == []
+    (run.data / "test.jsonl").write_text(questions)
+    view.ask.click()
+    assert view.note.property("role") == "muted"
+    assert view.ask.isHidden()
+    last(workers, "generate").end(event.Failed(message="The model cannot be read."))
+    assert (view.note.text(), view.ask.isHidden()) == ("The model cannot be read.", False)
+
+
 def test_a_run_that_begins_takes_the_memory_from_before_and_after(
     opened: MainWindow, workers: list[FakeWorker]
 ) -> None:

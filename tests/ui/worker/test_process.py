@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
 from app.core.protocol.event import Event
+from app.core.system.setting import keep_settings
 from app.ui.worker import process
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 from tests.core.protocol.test_client import FOREIGN, SPEAKING
@@ -65,3 +66,35 @@ def test_a_crash_is_told_with_the_last_words(qtbot: QtBot, monkeypatch: pytest.M
     assert outcome.crashed
     assert "exit code 3" in outcome.sentence()
     assert "the last words" in outcome.sentence()
+
+
+def test_a_program_that_is_not_there_is_told(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(process, "worker_command", lambda _: [str(tmp_path / "no_python")])
+    worker = WorkerProcess(tmp_path, "fake")
+    with qtbot.waitSignal(worker.ended) as ended:
+        worker.start()
+    assert ended.args is not None
+    (outcome,) = ended.args
+    assert outcome.sentence() == "The worker did not start: No such file or directory."
+    assert (outcome.exit_code, outcome.crashed, outcome.ok, outcome.task) == (1, False, False, "fake")
+    assert not worker.is_running
+
+
+def test_silence_is_told_while_it_runs_and_only_then(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keep_settings(silence_s=77)
+    monkeypatch.setattr(process, "worker_command", lambda _: [sys.executable, "-c", "input()"])
+    worker = WorkerProcess(tmp_path, "fake")
+    told: list[int] = []
+    worker.silent.connect(told.append)
+    worker._silence.timeout.emit()
+    assert told == [], "it does not run yet"
+    worker.start()
+    assert worker._silence.isActive()
+    worker._silence.timeout.emit()
+    assert told == [77]
+    with qtbot.waitSignal(worker.ended):
+        worker.close_input()
+    worker._silence.timeout.emit()
+    assert told == [77], "it has ended"
