@@ -20,10 +20,6 @@ class ExchangeSpeed:
     latency_s: float
     bytes_per_s: float
 
-    def seconds(self, size: int) -> float:
-        """What the sum of so many bytes takes."""
-        return self.latency_s + size / self.bytes_per_s
-
 
 def exchange_speed(group: ReplicaGroup) -> ExchangeSpeed:
     """Measures it; all of the group do so at the same time."""

@@ -20,10 +20,14 @@ from app.core.export.destination import free_destination
 from app.core.model.folder import read_config
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import ExportJob
+from app.worker.export.gguf import write_gguf_base
+from app.worker.export.task import plan_of
 from app.worker.gguf.tensor_type import TensorType
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.export.exporting import exported, run_export, stop_at
 from tests.worker.tiny_model import write_model
+from tests.worker.training import saved_arrays
 
 Q_UP = "blk.2.ffn_up.weight"
 
@@ -137,6 +141,39 @@ def test_llama_cpps_quantizer_packs_what_is_written_here(models: Path, tmp_path:
     assert not (tmp_path / "x").exists()
 
 
+def test_llama_cpps_converter_makes_what_is_not_written_here(tmp_path: Path) -> None:
+    base, adapter = write_model(tmp_path / "olmo2", "olmo2", layers=3, hidden_size=64), tmp_path / "tuned"
+    make_adapter(base, adapter)
+    tool = tmp_path / "llama.cpp"
+    tool.mkdir()
+    keeps = "import json, shutil\nsource = pathlib.Path(sys.argv[1])\nshutil.copytree(source, {kept!r})\n"
+    program(
+        tool,
+        "convert_hf_to_gguf.py",
+        keeps.format(kept=str(tmp_path / "kept"))
+        + "pathlib.Path(sys.argv[3]).write_text(json.dumps(sys.argv[2:]))",
+    )
+    options: dict[str, Any] = {"type": "BF16", "llama_cpp": str(tool), "scale": 0.5}
+    out, events = run_export(tmp_path, adapter, "gguf", model=str(base), options=options, prompts=0)
+    assert isinstance(events[-1], event.Finished)
+    (file,) = out.iterdir()  # nothing of what lay between stays
+    assert file.name == "tuned-BF16.gguf"
+    said = json.loads(file.read_text())
+    assert (said[0], said[2:]) == ("--outfile", ["--outtype", "bf16"])
+    # What it was given: the model at the strength that was asked for, as transformers has it.
+    assert read_config(tmp_path / "kept")["model_type"] == "olmo2"
+    name = "model.layers.2.mlp.up_proj.weight"
+    (given,) = [found[name] for file in (tmp_path / "kept").glob("*.safetensors") for found in [saved_arrays(file)]]
+    plain, tuned = load(str(base))[0], load(str(base), adapter_path=str(adapter))[0]
+    whole, none = (np.array(one.layers[2].mlp.up_proj(mx.eye(64))).T for one in (tuned, plain))
+    assert np.abs(whole - none).max() > 0.02
+    assert np.abs(np.array(given.astype(mx.float32)) - (whole + none) / 2).max() < 0.002
+    program(tool, "convert_hf_to_gguf.py", "print('no such architecture'); sys.exit(2)")
+    with pytest.raises(TaskError, match="no such architecture"):
+        run_export(tmp_path, adapter, "gguf", model=str(base), options=options, out=tmp_path / "x", prompts=0)
+    assert not (tmp_path / "x").exists()
+
+
 def test_ollama_gets_a_modelfile_and_is_run_if_wanted(models: Path, tmp_path: Path) -> None:
     said = refused(models, tmp_path, "ollama", options={"create": True})
     assert "Ollama is not installed" in said
@@ -176,6 +213,16 @@ def test_lm_studios_folder_is_found_and_respected(models: Path, tmp_path: Path) 
     assert place == tmp_path / "models" / "luthier" / "run-lmstudio"
     out = exported(tmp_path, models / "lora", "lmstudio", model=str(models / "base"), out=place)
     assert [path.name for path in out.iterdir()] == ["lora-Q8_0.gguf"]
+
+
+def test_the_base_of_an_adapters_file_is_the_model_before_the_run(models: Path, tmp_path: Path) -> None:
+    job = ExportJob(source=models / "lora", model=str(models / "base"), format="gguf-adapter", out=tmp_path / "out")
+    file = write_gguf_base(plan_of(job), tmp_path)
+    assert file.parent == tmp_path
+    found = {tensor.name: tensor for tensor in GGUFReader(file).tensors}[Q_UP]
+    assert found.tensor_type.name == "BF16"
+    wanted = np.array(load(str(models / "base"))[0].layers[2].mlp.up_proj.weight.astype(mx.float32))
+    assert np.abs(dequantize(found.data, found.tensor_type) - wanted).max() < 0.01
 
 
 def test_the_base_is_left_as_it_was(models: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlx.core as mx
@@ -14,8 +15,10 @@ from mlx_lm import load
 
 from app.core.model.template import template_offers, with_template
 from app.core.problem import UnusableError
-from app.worker.export.peft import targets
+from app.worker.export.naming import NAMINGS
+from app.worker.export.peft import PeftAdapter, targets
 from app.worker.model.adapter_switch import AdapterSwitch
+from app.worker.model.peft import PEFT_PREFIX
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.export.exporting import exported, run_export
 from tests.worker.export.hf_model import MORE, mlx_logits, torch_logits, write_adapter, write_hf_model
@@ -118,6 +121,67 @@ def test_experts_come_back_as_they_were(bases: Path, tmp_path: Path, keys: list[
     told = [json.loads((one / "adapter_config.json").read_text()) for one in (peft, back)]
     for key in ("target_parameters", "target_modules", "r", "lora_alpha", "rank_pattern", "alpha_pattern"):
         assert told[0][key] == told[1][key]
+
+
+def expert(a: Any, b: Any, scale: float) -> SimpleNamespace:
+    """The adapter of one matrix of all experts: (experts, rank, inputs) and (experts, outputs, rank)."""
+    return SimpleNamespace(lora_a=mx.array(a), lora_b=mx.array(b), scale=scale)
+
+
+def change_in_peft(adapter: PeftAdapter, place: str, parameter: str, experts: int) -> Any:
+    """What PEFT adds to a parameter, (experts, outputs, inputs), by its own rule for 3-D parameters."""
+    rank, alpha = adapter.parameters[parameter]
+    a = np.array(adapter.tensors[f"{PEFT_PREFIX}{place}.lora_A.weight"])
+    b = np.array(adapter.tensors[f"{PEFT_PREFIX}{place}.lora_B.weight"])
+    a, b = a.reshape(experts, rank, -1), b.reshape(b.shape[0], rank, experts)
+    return np.einsum("ore,eri->eoi", b, a) * (alpha / rank)
+
+
+def test_experts_change_by_as_much_as_their_adapters_did() -> None:
+    source = np.random.default_rng(4)
+
+    def drawn(inputs: int, outputs: int, rank: int, scale: float) -> SimpleNamespace:
+        a, b = source.normal(size=(3, rank, inputs)), source.normal(size=(3, outputs, rank))
+        return expert(a.astype(np.float32), b.astype(np.float32), scale)
+
+    def change(part: SimpleNamespace) -> Any:
+        return np.stack([np.array(part.lora_b[one] @ part.lora_a[one]) for one in range(3)]) * part.scale
+
+    gate, up, down = drawn(5, 4, 2, 3.0), drawn(5, 4, 1, 6.0), drawn(4, 5, 2, 0.5)
+    alike = SimpleNamespace(lora_a=gate.lora_a, lora_b=mx.repeat(up.lora_b, 2, axis=2), scale=3.0)
+    nothing = np.zeros((3, 4, 5))
+    for gates, wanted, rank in (
+        ({"gate_proj": gate, "up_proj": up}, [change(gate), change(up)], 3),
+        ({"gate_proj": gate, "up_proj": alike}, [change(gate), change(alike)], 2),  # one A is enough
+        ({"up_proj": up}, [nothing, change(up)], 1),
+        ({"gate_proj": gate}, [change(gate), nothing], 2),
+    ):
+        adapter = PeftAdapter()
+        adapter.add_experts("mlp.experts", {**gates, "down_proj": down})
+        assert list(adapter.parameters) == ["mlp.experts.down_proj", "mlp.experts.gate_up_proj"]
+        assert adapter.parameters["mlp.experts.gate_up_proj"][0] == rank
+        # What was declared last is the outer one: the gates are inside of its wrapper.
+        found = change_in_peft(adapter, "mlp.experts.base_layer", "mlp.experts.gate_up_proj", 3)
+        np.testing.assert_allclose(found, np.concatenate(wanted, axis=1), rtol=1e-4, atol=1e-5)
+        found = change_in_peft(adapter, "mlp.experts", "mlp.experts.down_proj", 3)
+        np.testing.assert_allclose(found, change(down), rtol=1e-4, atol=1e-5)
+    adapter = PeftAdapter()
+    adapter.add_experts("mlp.experts", {"gate_proj": gate})
+    assert list(adapter.parameters) == ["mlp.experts.gate_up_proj"]
+    assert set(adapter.tensors) == {f"{PEFT_PREFIX}mlp.experts.lora_{side}.weight" for side in "AB"}
+
+
+def test_stacked_experts_are_named_one_by_one_as_transformers_has_them() -> None:
+    stack = mx.arange(12).reshape(2, 3, 2)
+    found = dict(NAMINGS["qwen3_moe"].tensors("model.layers.1.mlp.switch_mlp.up_proj.weight", stack))
+    assert {name: array.tolist() for name, array in found.items()} == {
+        "model.layers.1.mlp.experts.0.up_proj.weight": [[0, 1], [2, 3], [4, 5]],
+        "model.layers.1.mlp.experts.1.up_proj.weight": [[6, 7], [8, 9], [10, 11]],
+    }
+    found = dict(NAMINGS["mixtral"].tensors("model.layers.0.block_sparse_moe.switch_mlp.down_proj.weight", stack))
+    assert list(found) == [f"model.layers.0.block_sparse_moe.experts.{number}.w2.weight" for number in (0, 1)]
+    router = dict(NAMINGS["qwen3_moe"].tensors("model.layers.1.mlp.gate.weight", stack[0]))
+    assert list(router) == ["model.layers.1.mlp.gate.weight"]
 
 
 def test_what_peft_has_no_form_for_is_named(tmp_path: Path) -> None:

@@ -95,6 +95,24 @@ def test_forgetting_an_adapter_frees_it_and_puts_the_base_back(models: Path) -> 
     assert mx.get_active_memory() <= memory
 
 
+@pytest.mark.parametrize("kind", ["lora", "dora"])
+def test_a_config_that_does_not_say_its_kind_is_told_by_its_weights(
+    models: Path, tmp_path: Path, kind: str
+) -> None:
+    """As mlx-lm-lora writes it."""
+    path = Path(shutil.copytree(models / f"dense-{kind}", tmp_path / "adapter"))
+    config = json.loads((path / "adapter_config.json").read_text())
+    del config["fine_tune_type"]
+    (path / "adapter_config.json").write_text(json.dumps(config))
+    model, _ = load(str(models / "dense"))
+    switch = AdapterSwitch(model)
+    adapter = switch.load(path)
+    assert adapter.kind == kind
+    switch.use(adapter)
+    stock, _ = load(str(models / "dense"), adapter_path=str(models / f"dense-{kind}"))
+    assert mx.array_equal(model(TOKENS), stock(TOKENS)).item()
+
+
 def test_a_file_is_read_again_only_when_it_changed(models: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(models / "dense-lora", tmp_path / "adapter"))
     switch = AdapterSwitch(load(str(models / "dense"))[0])

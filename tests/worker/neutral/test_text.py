@@ -119,3 +119,9 @@ def test_a_cache_that_holds_one_answer_is_sampled_one_by_one(tmp_path: Path) -> 
     assert again is not None
     assert int(found.trained.sum()) == 60
     assert found.tokens.tolist() == again.tokens.tolist()
+    other = own_text(model, tokenizer, 60, seed=2)
+    assert other is not None
+    assert other.tokens.tolist() != found.tokens.tolist()
+    model.train()
+    assert own_text(model, tokenizer, 60, seed=1, cancelled=lambda: True) is None
+    assert model.training, "it goes on as it was"

@@ -6,9 +6,9 @@ import socket
 
 import pytest
 
-from app.core.problem import UnusableError
+from app.core.problem import TaskError, UnusableError
 from app.core.replica.hostfile import hosts_here
-from app.worker.exchange.group import Doorstep, joined_group
+from app.worker.exchange.group import Doorstep, joined_group, lost_error, weight_error
 
 
 def test_a_way_is_there_while_the_next_one_listens_and_no_longer() -> None:
@@ -46,3 +46,11 @@ def test_what_mlx_cannot_join_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setenv(name, "")
     with pytest.raises(UnusableError, match="does not join the replicas by jaccl"):
         joined_group(0, 2, "jaccl", (("127.0.0.1:1",), ("127.0.0.1:2",)), ([None, "r"], ["r", None]))
+
+
+def test_what_went_wrong_between_replicas_is_told_with_its_numbers() -> None:
+    found = weight_error(1200, 2047.0, 2048)
+    assert isinstance(found, TaskError)
+    assert "trained 2,047 tokens at iteration 1,200, and 2,048 were to be trained." in str(found)
+    (problem,) = lost_error().problems
+    assert (problem.path, problem.message) == ("replica", "Another replica is gone.")

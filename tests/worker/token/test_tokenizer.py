@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from mlx_lm.tokenizer_utils import TokenizerWrapper
+from transformers import PreTrainedTokenizerFast
 
 from app.core.config.train_config import TrainConfig
 from app.worker.model.loading import load_model
 from app.worker.token import tokenizer as loading
+from app.worker.token.chat_template import ChatTemplate, Dialogue, Rendered
 from app.worker.token.encode import RowEncoder, refuse_unknown
 from app.worker.token.tokenizer import beyond, held_day, known_ids, load_tokenizer
 from tests.worker.tiny_model import TEMPLATE, VOCABULARY, write_model
@@ -84,3 +88,25 @@ def test_the_day_is_held_in_whatever_way_its_form_is_given(
     tokenizer = load_tokenizer(str(model), "2024-07-06")
     assert held_day(tokenizer) == "2024-07-06"
     assert tokenizer.apply_chat_template(ROW["messages"], tokenize=False).startswith("06 Jul 2024<|end|>")
+
+
+class ProgramTokenizer(PreTrainedTokenizerFast):
+    """One that comes with a program of its own in place of a template."""
+
+    def apply_chat_template(self, chat: Any, tools: Any = None, **more: Any) -> Any:
+        if chat[-1]["content"] == "tokens":
+            return [1, 2]
+        assert more.pop("tokenize") is False
+        said = " ".join(f"{one['role']}={one['content']}" for one in chat)
+        return f"{said} {tools or 'none'} {'add_generation_prompt' in more}"
+
+
+def test_a_program_in_place_of_a_template_is_asked_row_by_row(model: Path) -> None:
+    asks = ChatTemplate(TokenizerWrapper(ProgramTokenizer.from_pretrained(model)))
+    question, refused = {"role": "user", "content": "a"}, {"role": "user", "content": "tokens"}
+    assert not asks.has_marks()
+    rows = [Dialogue([question]), Dialogue([question, question], ["a tool"]), Dialogue([refused])]
+    found = asks.render(rows)
+    assert found[:2] == [Rendered("user=a none False"), Rendered("user=a user=a ['a tool'] False")]
+    assert isinstance(found[2], TypeError), "it does not give a text"
+    assert asks.render(rows[:1], answer_next=True) == [Rendered("user=a none True")]
