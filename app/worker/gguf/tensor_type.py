@@ -48,12 +48,6 @@ class TensorType(StrEnum):
         """So many numbers of a row are packed together: a row must be a multiple of it."""
         return GGML_QUANT_SIZES[self.ggml][0]
 
-    @property
-    def bits(self) -> float:
-        """Bits a number, with its share of the scales."""
-        count, size = GGML_QUANT_SIZES[self.ggml]
-        return size * 8 / count
-
 
 # What stands in for the type in matrices that every token reads, where few bits cost most.
 HEAD_TYPES: Mapping[TensorType, TensorType] = MappingProxyType(

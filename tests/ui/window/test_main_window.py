@@ -1183,6 +1183,31 @@ def test_a_run_that_trains_without_the_window_is_shown_or_told_of(
         assert window.session.run.path == second.path
 
 
+def test_what_a_part_of_the_window_warns_of_stands_in_a_message(ready: MainWindow) -> None:
+    ready.session.went_on.emit("The worker was ended, and another goes on.")
+    assert [(one.text, one.kind) for one in ready.messages.messages()] == [
+        ("The worker was ended, and another goes on.", "warning")
+    ]
+
+
+def test_a_dialog_at_work_counts_as_work(
+    qtbot: QtBot, window: MainWindow, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    """As a run does, for what the window does while nobody looks."""
+    base = base_folder(tmp_path / "base")
+    sources = tuple(adapter_folder(tmp_path / name, base) for name in ("one", "two"))
+    window.export_actions.ask_merge(sources)
+    merging = window.export_actions.dialog
+    assert isinstance(merging, MergeDialog)
+    assert (merging.is_working, window._is_working()) == (False, False)
+    merging.measure()
+    assert (merging.is_working, window._is_working()) == (True, True)
+    with qtbot.waitSignal(merging.finished):
+        merging.reject()
+    assert workers[-1].commands[0] == Stop()
+    assert not window._is_working()
+
+
 def test_a_run_is_duplicated_into_the_form_and_several_are_merged(
     qtbot: QtBot, window: MainWindow, tmp_path: Path
 ) -> None:

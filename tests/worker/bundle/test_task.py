@@ -22,9 +22,10 @@ from app.core.protocol import event
 from app.core.setup.config_file import load_config
 from app.worker.bundle.schedule import schedule_of
 from app.worker.train.optimizer import concrete_schedule
+from tests.worker.answering_model import make_adapter
 from tests.worker.bundle.bundling import bundled, lines_in, recipe_in, run_bundle
 from tests.worker.tiny_model import write_data, write_model
-from tests.worker.training import config_for
+from tests.worker.training import config_for, saved_arrays
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,24 @@ def test_what_is_not_the_same_elsewhere_is_told(
     told = [found.message for found in events if isinstance(found, event.Warned)]
     assert len(told) == len(said), told
     assert all(words in one for words, one in zip(said, told, strict=True)), told
+
+
+def test_an_adapter_to_begin_with_goes_along_in_pefts_form(place: Path, tmp_path: Path) -> None:
+    adapter = make_adapter(place / "model", tmp_path / "adapter", rank=3, layers=1)
+    given = adapter / "adapters.safetensors"
+    out = bundled(tmp_path, short(place, num_layers=1, resume_adapter_file=str(given), lora_parameters={
+        "rank": 3, "scale": 10.0, "dropout": 0.0,
+    }))  # fmt: skip
+    assert recipe_in(out)["has_start"]
+    wanted, found = saved_arrays(given), saved_arrays(out / "start" / "adapter_model.safetensors")
+    assert len(found) == len(wanted) > 2
+    for name, array in wanted.items():
+        module, _, leaf = name.rpartition(".")
+        side = {"lora_a": "A", "lora_b": "B"}[leaf]
+        there = found[f"base_model.model.{module}.lora_{side}.weight"]
+        assert mx.array_equal(there, array.T).item()
+    told = json.loads((out / "start" / "adapter_config.json").read_text())
+    assert (told["r"], told["lora_alpha"]) == (3, 30.0)
 
 
 def test_everything_is_in_the_manifest_by_its_hash(place: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from gguf import GGUFReader
 from gguf.quants import dequantize
 from mlx_lm import load
 from mlx_lm.utils import load_config
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from app.core.export.destination import free_destination
 from app.core.model.folder import read_config
@@ -26,7 +29,7 @@ from app.worker.export.task import plan_of
 from app.worker.gguf.tensor_type import TensorType
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.export.exporting import exported, run_export, stop_at
-from tests.worker.tiny_model import write_model
+from tests.worker.tiny_model import TEMPLATE, write_model
 from tests.worker.training import saved_arrays
 
 Q_UP = "blk.2.ffn_up.weight"
@@ -198,6 +201,23 @@ def test_ollama_gets_a_modelfile_and_is_run_if_wanted(models: Path, tmp_path: Pa
             tmp_path, models / "lora", "ollama", model=str(models / "base"), options={"create": True},
             out=tmp_path / "third",
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_the_token_that_begins_a_text_is_written_once(models: Path, tmp_path: Path, adds: bool) -> None:
+    """Ollama puts it there where the tokenizer does so itself."""
+    base = Path(shutil.copytree(models / "base", tmp_path / "base"))
+    (base / "chat_template.jinja").write_text("{{ bos_token }}" + TEMPLATE)
+    known = json.loads((base / "tokenizer_config.json").read_text()) | {"bos_token": "<pad>"}
+    (base / "tokenizer_config.json").write_text(json.dumps(known))
+    if adds:
+        tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
+        tokenizer.post_processor = TemplateProcessing(single="<pad> $A", special_tokens=[("<pad>", 0)])
+        tokenizer.save(str(base / "tokenizer.json"))
+    out = exported(tmp_path, models / "lora", "ollama", model=str(base), options={"name": "mine"}, prompts=0)
+    (template,) = [line for line in (out / "Modelfile").read_text().splitlines() if line.startswith("TEMPLATE")]
+    assert "<|user|>" in template
+    assert template.count("<pad>") == (0 if adds else 1)
 
 
 def test_lm_studios_folder_is_found_and_respected(models: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from app.worker.objective import log_probability
 from app.worker.objective.log_probability import answer_log_probabilities
 from app.worker.objective.reference import Reference
 from app.worker.token.token_set import Example
-from tests.worker.tiny_model import write_model
+from tests.worker.tiny_model import VOCABULARY, write_model
 
 KEYS = ("self_attn.q_proj", "mlp.down_proj")
 
@@ -194,7 +194,10 @@ def test_another_model_as_the_reference(tmp_path: Path) -> None:
     other = write_model(tmp_path / "other", layers=1)
     model, config = model_of(tmp_path / "own", reference_model_path=str(other))
     arrays = answer_arrays(examples(), [[0], [1], [2]], Shape(3, 16, 16))
-    found = Reference(model, find_head(model), config).log_probabilities(arrays)
+    reference = Reference(model, find_head(model), config)
+    found = reference.log_probabilities(arrays)
+    assert (len(reference.model.layers), len(model.layers)) == (1, 2)
+    assert reference.head.vocabulary == VOCABULARY
     wanted_model, _ = load_model(other)
     wanted_model.freeze()
     wanted = answer_log_probabilities(wanted_model, find_head(wanted_model), arrays)

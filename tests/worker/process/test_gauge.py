@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import mlx.core as mx
 import pytest
@@ -26,6 +30,23 @@ def test_swap_as_linux_tells_it(tmp_path: Path) -> None:
     file.write_text("MemTotal: 100 kB\n")
     assert gauge._swap_of_linux(file) is None
     assert gauge._swap_of_linux(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("failed, wanted", [(0, 2.5), (-1, None)])
+def test_swap_as_macos_tells_it(monkeypatch: pytest.MonkeyPatch, failed: int, wanted: float | None) -> None:
+    """The C library's answer is that of a Mac: five fields, of which the third is what is used."""
+    asked: list[bytes] = []
+
+    def answer(name: bytes, place: Any, size: Any, new: object, new_size: int) -> int:
+        asked.append(name)
+        answered = struct.pack("=QQQII", 4_000_000_000, 1_500_000_000, 2_500_000_000, 4096, 1)
+        assert (size._obj.value, new, new_size) == (len(answered), None, 0)
+        ctypes.memmove(place, answered, len(answered))
+        return failed
+
+    monkeypatch.setattr(gauge, "_libc", lambda: SimpleNamespace(sysctlbyname=answer))
+    assert gauge._swap_of_macos() == wanted
+    assert asked == [b"vm.swapusage"]
 
 
 def test_swap_is_asked_for_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
