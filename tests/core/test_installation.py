@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.metadata import PackageNotFoundError
 
+import pydantic
 import pytest
+import yaml
 
 from app.core.config.train_config import TrainConfig
-from app.core.installation import is_frozen, package_hint, program_hint, repair_hint
+from app.core.installation import is_frozen, package_hint, package_version, program_hint, repair_hint
 from app.core.place.colab import ColabPlace
 from app.core.place.kaggle import KagglePlace
 from app.core.run.benchmark import harness_problem
@@ -69,3 +72,14 @@ def test_no_text_elsewhere_says_how_a_package_is_installed() -> None:
         "app/core/system/rosetta.py",
         "app/command/health/doctor.py",
     }
+
+
+def test_the_version_is_the_packages_own() -> None:
+    for _ in range(2):  # asked a second time it is known
+        assert package_version("pydantic") == pydantic.VERSION
+    assert package_version("PyYAML") == yaml.__version__
+
+
+def test_a_package_that_is_not_there_has_no_version() -> None:
+    with pytest.raises(PackageNotFoundError):
+        package_version("luthier-of-nobody")
