@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QProgressBar
 from pytestqt.qtbot import QtBot
 
 from app.core.compare.candidate import BASE, Candidate
+from app.core.protocol import event
+from app.core.protocol.job import BenchmarkJob, read_job
 from app.ui.benchmark.card import BenchmarkCard
 from app.ui.widget.card import Disclosure
 from tests.ui.child import child
+from tests.ui.fake_worker import FakeWorker
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.benchmark.own_task import write_tasks
 
@@ -65,6 +68,71 @@ def test_without_lm_eval_it_says_what_to_install(card: BenchmarkCard, monkeypatc
     card.set_candidates("/base", (BASE, TUNED))
     assert "pip install 'lm_eval" in note(card)
     assert not card.measuring.button.isEnabled()
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[FakeWorker]:
+    """The card's workers, which answer by hand."""
+    FakeWorker.made = []
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
+    return FakeWorker.made
+
+
+def cells(card: BenchmarkCard) -> dict[tuple[int, int], str]:
+    """What stands in the table, by row and column."""
+    found = {}
+    for at in range(card._figures.count()):
+        row, column, *_ = card._figures.getItemPosition(at)  # type: ignore[misc]
+        label = card._figures.itemAt(at).widget()  # type: ignore[union-attr]
+        assert isinstance(label, QLabel)
+        is_right = bool(label.alignment() & Qt.AlignmentFlag.AlignRight)
+        assert is_right is (column > 1), "figures stand under each other"
+        found[row, column] = label.text()
+    return found
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_the_worker_says_is_shown_and_figures_go_when_it_is_asked_anew(
+    qtbot: QtBot, card: BenchmarkCard, made: list[FakeWorker]
+) -> None:
+    card.measure()
+    assert not card.is_busy, "nothing is chosen yet"
+    card.set_candidates("/base", (BASE, TUNED))
+    qtbot.keyClicks(card.tasks, "arc_easy, own")
+    with qtbot.waitSignal(card.busy_changed) as busy:
+        qtbot.mouseClick(card.measuring.button, Qt.MouseButton.LeftButton)
+    assert busy.args == [True]
+    qtbot.waitUntil(lambda: len(made) == 1)
+    assert not card.tasks.isEnabled()
+    card.measure()
+    job = read_job(made[0].job_dir)
+    assert isinstance(job, BenchmarkJob)
+    assert (job.tasks, job.adapters) == (("arc_easy", "own"), (None, "/a/tuned"))
+    made[0].say(event.Progressed(phase="Asking own", done=3, total=8))
+    assert note(card) == "Asking own…"
+    bar = child(card, QProgressBar)
+    assert (bar.value(), bar.maximum()) == (3, 8)
+    before = {"arc_easy": {"acc": {"value": 0.25, "stderr": 0.125}}, "own": {"f1": {"value": 12.5, "stderr": None}}}
+    after = {"arc_easy": {"acc": {"value": 0.5, "stderr": 0.0625}}}
+    columns = [
+        {"adapter": None, "strength": 1.0, "results": before},
+        {"adapter": "/a/tuned", "strength": 0.5, "results": after},
+    ]
+    made[0].say(event.Result(name="benchmark", data={"columns": columns}))
+    made[0].end(event.Finished(reason="completed"))
+    assert cells(card) == {
+        (0, 0): "Task", (0, 1): "Metric", (0, 2): "Base model", (0, 3): "friendly × 0.5",
+        (1, 0): "arc_easy", (1, 1): "acc", (1, 2): "0.2500 ± 0.1250", (1, 3): "0.5000 ± 0.0625",
+        (2, 0): "own", (2, 1): "f1", (2, 2): "12.50", (2, 3): "–",
+    }  # fmt: skip
+    assert (note(card), card.tasks.isEnabled(), card.is_busy) == ("", True, False)
+    card.measuring.button.click()
+    assert cells(card) == {}
+    qtbot.waitUntil(lambda: len(made) == 2)
+    made[1].end(event.Failed(message="There is no task own."), 2)
+    assert note(card) == "There is no task own."
+    assert card.measuring.note.property("role") == "error"
+    assert cells(card) == {}
 
 
 @pytest.mark.torch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QTextCursor, QTextFormat, QTextTable
+from PySide6.QtWidgets import QAbstractSlider
 from pytestqt.qtbot import QtBot
 
 from app.core.compare.word_difference import differing_spans
@@ -183,3 +184,31 @@ def test_reading_on_is_not_torn_back_by_what_comes(qtbot: QtBot, view: AnswerVie
     qtbot.waitUntil(lambda: view.toPlainText().endswith("more"))
     assert view.verticalScrollBar().value() == 0
     view.moveCursor(QTextCursor.MoveOperation.End)
+
+
+def test_a_place_to_go_back_to_is_given_up_once_a_person_scrolls(qtbot: QtBot, view: AnswerView) -> None:
+    bar = view.verticalScrollBar()
+    for scrolls, reached in ((False, 3_000), (True, 0)):
+        view.show_turns([("", "line\n\n" * 60)], whole=False)
+        bar.setValue(0)
+        view.scroll_to(3_000)
+        assert (0 < bar.maximum() < 3_000, bar.value()) == (True, 0), "it is not so high yet"
+        if scrolls:
+            bar.triggerAction(QAbstractSlider.SliderAction.SliderToMinimum)
+        view.append_text("line\n\n" * 400)
+        qtbot.waitUntil(lambda: bar.maximum() > 3_000)
+        assert bar.value() == reached
+
+
+def test_where_a_link_leads_is_told_under_the_pointer_and_nothing_of_the_views_own(view: AnswerView) -> None:
+    view.show_turns([("", "<think>hm</think>[web](https://example.org/a)")], whole=True)
+    view.highlighted.emit(QUrl("https://example.org/a"))
+    assert view.toolTip() == "https://example.org/a"
+    own = view.document().find("Thinking")
+    assert not own.isNull()
+    own.setPosition(own.selectionStart() + 1)
+    view.highlighted.emit(QUrl(own.charFormat().anchorHref()))
+    assert view.toolTip() == ""
+    view.highlighted.emit(QUrl("https://example.org/b"))
+    view.highlighted.emit(QUrl())
+    assert view.toolTip() == ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontMetrics, QGuiApplication, QTextOption
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -29,6 +30,7 @@ from app.core.protocol.job import GenerateJob, read_job
 from app.core.run.folder import RunDir
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
+from app.ui.widget import theme
 from tests.ui.child import child
 from tests.ui.comparing import (
     adapter_folder,
@@ -41,7 +43,7 @@ from tests.ui.comparing import (
     press,
     run_with_checkpoints,
 )
-from tests.ui.dragging import drop
+from tests.ui.dragging import drag_away, drag_over, drop
 from tests.ui.fake_worker import FakeWorker
 
 HOSTILE = [
@@ -164,6 +166,57 @@ def test_a_folder_is_browsed_for(
     assert (tab.adapter, child(tab, QComboBox, "answer.1.candidate").currentIndex()) == (None, -1)
     pick(tab, 1, "candidate", "Browse for a folder…")
     assert tab.adapter == folder
+
+
+def test_opening_the_list_looks_for_runs_that_came_since(
+    qtbot: QtBot, tab: CompareTab, home: Path, base: Path
+) -> None:
+    box = child(tab, QComboBox, "answer.1.candidate")
+    qtbot.waitUntil(lambda: not tab.columns[1].chooser._list._work.is_busy)
+    assert box.count() == 2
+    run = run_with_checkpoints(home / "data" / "runs", base, questions=1)
+    box.showPopup()
+    qtbot.waitUntil(lambda: box.count() == 3)
+    assert box.itemData(2).adapter == run.adapters
+    view = box.view()
+    assert view.isVisible()
+    letters = QFontMetrics(theme.ui_font())
+    assert view.sizeHintForColumn(0) > letters.horizontalAdvance("A run with a name of some length")
+    assert view.visualRect(view.model().index(2, 0)).height() >= letters.height() + 8
+    box.hidePopup()
+    tab.choose_run(run)
+    checkpoints = child(tab, QComboBox, "answer.1.checkpoint")
+    before = [checkpoints.itemText(at) for at in range(checkpoints.count())]
+    (run.adapters / "0000300_adapters.safetensors").write_bytes(b"")
+    checkpoints.showPopup()
+    now = [checkpoints.itemText(at) for at in range(checkpoints.count())]
+    checkpoints.hidePopup()
+    assert ("At 200" in before, "At 200" in now) == (False, True), "it is the last one no more"
+    assert checkpoints.currentText() == "Last, 300"
+
+
+def test_files_that_are_dragged_away_leave_no_mark(tab: CompareTab, base: Path, tmp_path: Path) -> None:
+    folder = adapter_folder(tmp_path / "mine", base)
+    column = tab.columns[1]
+    carried = drag_over(column, folder)
+    assert column.property("drop") == "true"
+    drag_away(column)
+    assert not column.property("drop")
+    del carried
+
+
+def test_an_answer_is_copied_by_its_button(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.choose_run(run)
+    copy = child(tab, QAbstractButton, "answer.1.copy")
+    assert not copy.isEnabled()
+    tab.prompt.setPlainText("What is a lute?")
+    press(tab, "compare.ask")
+    answer(workers[0], "A **box**.", "A *lute* \n is.")
+    QGuiApplication.clipboard().setText("before")
+    press(tab, "answer.1.copy")
+    assert QGuiApplication.clipboard().text() == "A *lute* \n is."
+    press(tab, "answer.0.copy")
+    assert QGuiApplication.clipboard().text() == "A **box**."
 
 
 def test_a_second_adapter_of_another_base_says_so_and_leaves_the_base(
@@ -333,6 +386,52 @@ def test_a_set_that_cannot_be_read_is_told_with_its_line(
     qtbot.waitUntil(lambda: "no prompt" in note(tab))
     assert "set.jsonl:2" in note(tab)
     assert tab.prompt.isVisible()
+
+
+def test_the_set_is_chosen_from_the_menu_of_its_button(
+    qtbot: QtBot, tab: CompareTab, run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "set.jsonl"
+    path.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    chosen = ["", str(path)]
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (chosen.pop(0), ""))
+    button, menu = child(tab, QAbstractButton, "compare.set"), tab.question.menu
+
+    def opened() -> list[tuple[str, bool]]:
+        press(tab, "compare.set")
+        assert menu.isVisible()
+        assert menu.y() == button.mapToGlobal(button.rect().bottomLeft()).y()
+        return [(action.text(), action.isEnabled()) for action in menu.actions()]
+
+    def pick(at: int) -> None:
+        menu.setActiveAction(menu.actions()[at])
+        QTest.keyClick(menu, Qt.Key.Key_Return)
+        assert not menu.isVisible()
+
+    assert opened() == [("The run's held-out questions: none", False), ("A file of prompts…", True)]
+    pick(1)
+    assert tab.question.prompt_set == []
+    opened()
+    pick(1)
+    qtbot.waitUntil(lambda: len(tab.question.prompt_set) == 2)
+    name = child(tab, QLabel, "compare.set.name")
+    assert (name.text(), name.toolTip()) == ("set.jsonl · 2 prompts", str(path))
+    tab.choose_run(run)
+    assert opened() == [("The run's held-out questions (3)", True), ("A file of prompts…", True)]
+    pick(0)
+    assert [one.text for one in tab.question.prompt_set] == ["Question 1?", "Question 2?", "Question 3?"]
+
+
+def test_a_word_of_pages_that_is_pasted_is_broken_anywhere(tab: CompareTab) -> None:
+    modes = []
+    for text in ("a short text", "x" * 20_000, "short again"):
+        QGuiApplication.clipboard().setText(text)
+        tab.prompt.selectAll()
+        tab.prompt.paste()
+        assert tab.prompt.toPlainText() == text
+        modes.append(tab.prompt.wordWrapMode())
+    wrap = QTextOption.WrapMode
+    assert modes == [wrap.WrapAtWordBoundaryOrAnywhere, wrap.WrapAnywhere, wrap.WrapAtWordBoundaryOrAnywhere]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The dialog "Data" with real workers and a real tokenizer: each page shows what is true and reaches the config."""
 
+import csv
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.core.config.spec import field_specs
@@ -219,7 +220,70 @@ def test_examples_are_paged_by_buttons_and_number(qtbot: QtBot, bench: Bench) ->
     assert page.view.text == first
 
 
+def test_one_goes_back_to_the_example_before(qtbot: QtBot, bench: Bench) -> None:
+    page = bench.open(qtbot, bench.dialog.examples)
+    bench.wait(qtbot, lambda: page.previewer.is_open and bool(page.example))
+    page.show_index(2)
+    bench.wait(qtbot, lambda: page.example["index"] == 2)
+    for index, is_first in ((1, False), (0, True)):
+        qtbot.mouseClick(page.back_button, Qt.MouseButton.LeftButton)
+        bench.wait(qtbot, lambda index=index: page.example["index"] == index)
+        assert page.number_edit.text() == str(index + 1)
+        assert page.back_button.isEnabled() is not is_first
+
+
+def test_the_example_that_is_shown_is_edited_where_it_stands(qtbot: QtBot, bench: Bench) -> None:
+    page = bench.open(qtbot, bench.dialog.examples)
+    bench.wait(qtbot, lambda: page.previewer.is_open and bool(page.example))
+    page.show_index(3)
+    bench.wait(qtbot, lambda: page.example["index"] == 3)
+    place = page._origin.text()
+    qtbot.mouseClick(page.edit_button, Qt.MouseButton.LeftButton)
+    edit = bench.dialog.edit
+    bench.wait(qtbot, lambda: bool(edit.rows.rows))
+    assert bench.dialog.pages.currentWidget() is edit
+    line = edit.rows.rows[edit.list.currentIndex().row()].line
+    assert place == f"chats.jsonl, line {line}"
+    row = json.loads(bench.chats.read_text().splitlines()[line - 1])
+    assert json.loads(edit.text_edit.toPlainText()) == row
+    assert row["messages"][-1]["content"].strip() in page.view.text
+
+
+def test_the_edges_of_tokens_are_drawn_while_they_are_asked_for(qtbot: QtBot, bench: Bench) -> None:
+    page = bench.open(qtbot, bench.dialog.examples)
+    bench.wait(qtbot, lambda: page.previewer.is_open and bool(page.example) and page.view.is_complete)
+    pictures = [page.view.viewport().grab().toImage()]
+    for _ in range(2):
+        qtbot.mouseClick(page.edges_button, Qt.MouseButton.LeftButton)
+        pictures.append(page.view.viewport().grab().toImage())
+    assert pictures[1] != pictures[0]
+    assert pictures[2] == pictures[0]
+
+
+def test_what_is_cut_off_is_told_in_the_colour_of_the_theme(qtbot: QtBot, bench: Bench) -> None:
+    page = find_tool_chat(qtbot, bench)
+    assert theme.LIGHT.error in page.counts_label.text()
+    theme.apply_theme("dark")
+    assert theme.DARK.error in page.counts_label.text()
+    assert theme.LIGHT.error not in page.counts_label.text()
+    assert " cut off" in page.counts_label.text()
+
+
+def test_a_preview_whose_worker_dies_says_so_and_is_opened_anew(qtbot: QtBot, bench: Bench) -> None:
+    page = bench.open(qtbot, bench.dialog.examples)
+    bench.wait(qtbot, lambda: page.previewer.is_open and bool(page.counts_label.text()))
+    page.previewer._worker._runner._worker.kill()
+    bench.wait(qtbot, lambda: page._state.isVisible())
+    assert "ended" in page._state.text()
+    assert page.counts_label.text() == ""
+    assert page.count == 0
+    page.refresh()
+    bench.wait(qtbot, lambda: page.previewer.is_open and page.view.isVisible())
+    assert page.count > 0
+
+
 def test_without_a_model_the_rows_are_shown_as_they_stand(
+    qtbot: QtBot,
     faulty: tuple[DataDialog, ConfigStore, DataInspector],
 ) -> None:
     page = faulty[0].examples
@@ -228,6 +292,10 @@ def test_without_a_model_the_rows_are_shown_as_they_stand(
     page.show_next()
     assert not page.legend.isVisible()
     assert "string 2?" in page.view.text  # the row between is broken
+    page.edit_button.click()
+    assert faulty[0].pages.currentWidget() is faulty[0].edit
+    qtbot.waitUntil(lambda: bool(faulty[0].edit.rows.rows), timeout=ANSWER_MS)
+    assert "string 2?" in faulty[0].edit.text_edit.toPlainText()
 
 
 # -- lengths --------------------------------------------------------------------------------------------------
@@ -253,6 +321,19 @@ def test_lengths_totals_and_what_is_cut(qtbot: QtBot, bench: Bench) -> None:
     assert page.cut_label.text().startswith("Nothing is cut")
     assert page.figures["padding"].text.endswith("%")
     bench.store.set_many({"max_seq_length": LIMIT, "batch_size": 1})
+
+
+def test_the_lengths_of_each_part_are_shown(qtbot: QtBot, bench: Bench) -> None:
+    page = bench.open(qtbot, bench.dialog.lengths)
+    bench.wait(qtbot, lambda: set(bench.inspector.figures) == {"train", "valid", "test"})
+    page.refresh()
+    counts = [page.figures["examples"].text]
+    for _ in range(2):
+        qtbot.keyClick(page.split_box, Qt.Key.Key_Down)
+        counts.append(page.figures["examples"].text)
+    assert counts == ["32", "4", "4"]  # of 40, a tenth each is set aside
+    page.split_box.set_value("train")
+    page.refresh()
 
 
 def test_the_maximum_is_set_by_slider_and_line(qtbot: QtBot, form: tuple[DataDialog, ConfigStore]) -> None:
@@ -302,6 +383,24 @@ def test_problems_are_listed_filtered_and_exported(
     (tmp_path / "file").touch()
     page.export(tmp_path / "file" / "out.csv", inspector.report)
     assert "cannot be written" in page.hint_label.text()
+
+
+def test_the_problems_are_exported_where_the_person_says(
+    qtbot: QtBot,
+    faulty: tuple[DataDialog, ConfigStore, DataInspector],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    faulty[0].show_problems()
+    page, target = faulty[0].problems, tmp_path / "mine.csv"
+    chosen, before = ["", str(target)], page.hint_label.text()
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (chosen.pop(0), ""))
+    qtbot.mouseClick(page.export_button, Qt.MouseButton.LeftButton)
+    assert page.hint_label.text() == before
+    qtbot.mouseClick(page.export_button, Qt.MouseButton.LeftButton)
+    assert page.hint_label.text() == f"3 lines saved as {target}."
+    _, *rows = csv.reader(target.read_text(encoding="utf-8-sig").splitlines())
+    assert {cell for row in rows for cell in row} >= {"2", "4", "6"}  # their lines
 
 
 def test_bad_rows_are_left_out_only_with_a_word(

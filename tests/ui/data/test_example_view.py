@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtGui import QFontMetricsF, QImage
+from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtGui import QContextMenuEvent, QFontMetricsF, QImage
+from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from app.ui.data.example_view import MARGIN, ExampleView
@@ -43,6 +45,30 @@ def test_each_run_is_dressed_over_its_own_characters(qtbot: QtBot) -> None:
     layout = view._paragraphs[0].layout
     assert layout is not None
     assert [(one.start, one.length) for one in layout.formats()] == [(0, 2), (2, 4), (6, 1)]
+
+
+def test_the_text_is_copied_from_the_menu_at_the_pointer(qtbot: QtBot) -> None:
+    view = ExampleView()
+    qtbot.addWidget(view)
+    view.show()
+    view.show_tokens([Token(1, "one\n", "masked"), Token(2, "two", "trained", True)])
+    opened: list[tuple[list[str], QPoint]] = []
+
+    def choose() -> None:
+        menu = QApplication.activePopupWidget()
+        if isinstance(menu, QMenu):
+            opened.append(([action.text() for action in menu.actions()], menu.pos()))
+            qtbot.keyClick(menu, Qt.Key.Key_Down)
+            qtbot.keyClick(menu, Qt.Key.Key_Return)
+            menu.close()
+
+    QTimer.singleShot(0, choose)
+    place = QPoint(310, 120)
+    asked = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, QPoint(5, 5), place)
+    QApplication.clipboard().setText("before")
+    QApplication.sendEvent(view.viewport(), asked)
+    assert opened == [(["Copy the text"], place)]
+    assert QApplication.clipboard().text() == "one\ntwo"
 
 
 def test_a_long_example_does_not_hold_up_the_window(qtbot: QtBot) -> None:

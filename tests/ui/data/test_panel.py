@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QObject, QPointF, Qt, QTimer, QUrl
+from PySide6.QtCore import QMimeData, QObject, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.core.problem import Severity
 from app.core.source.collection import collect, members
-from app.core.system.setting import load_settings
+from app.core.system.setting import keep_settings, load_settings
 from app.ui.data.panel import DataPanel
 from app.ui.form.store import ConfigStore
 from app.ui.run.session import RunSession
@@ -91,6 +92,38 @@ def test_a_typed_path_reaches_the_config(qtbot: QtBot, panel: DataPanel, path: s
     qtbot.keyClicks(edit, "/no/such/file.jsonl")
     assert store(panel).value(path) == "/no/such/file.jsonl"
     assert edit.accessibleName()
+
+
+def test_data_are_picked_from_the_recent_ones_and_the_starter(panel: DataPanel, tmp_path: Path) -> None:
+    first, second = (str(tmp_path / name) for name in ("first.jsonl", "second.jsonl"))
+    panel.set_starter(lambda: tmp_path / "starter", "Starter rows", "Chats")
+    menu = panel.editors["data"].menu
+
+    def offered() -> dict[str, str]:
+        menu.popup(QPoint(0, 0))
+        texts = {action.text(): action.toolTip() for action in menu.actions()}
+        menu.close()
+        return texts
+
+    def pick(text: str) -> None:
+        menu.popup(QPoint(0, 0))
+        menu.setActiveAction(next(action for action in menu.actions() if action.text() == text))
+        QTest.keyClick(menu, Qt.Key.Key_Return)
+
+    assert list(offered()) == ["Recent", "Starter data"]
+    keep_settings(recent_data=(second, first))
+    entries = offered()
+    names = [text for text in entries if text not in ("Recent", "Starter data")]
+    assert list(entries) == ["Recent", *names, "Starter data"]
+    assert [entries[name] for name in names] == [second, first]
+    assert [name.endswith(f"{end}.jsonl") for name, end in zip(names, ("second", "first"), strict=True)] == [
+        True
+    ] * 2
+    pick(names[1])
+    assert store(panel).config.data == first
+    assert child(panel, QLineEdit, "data").text() == first
+    pick("Starter data")
+    assert store(panel).config.data == str(tmp_path / "starter")
 
 
 def test_a_file_is_told_in_one_line_with_its_parts(qtbot: QtBot, panel: DataPanel, tmp_path: Path) -> None:
