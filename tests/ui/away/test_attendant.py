@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -270,3 +271,18 @@ def test_a_macs_badge_has_the_percent_sign() -> None:
     set_badge(37, "darwin", load)
     set_badge(37, "linux")
     set_badge(None, "linux")
+
+
+def test_a_mac_is_asked_for_battery_and_heat_and_a_machine_without_the_program_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert attendant.computers_condition("darwin") == Condition()
+    program = tmp_path / "pmset"
+    program.write_text(
+        '#!/bin/sh\nif [ "$1 $2" = "-g batt" ]; then echo "-InternalBattery-0 (id=1) 14%; discharging; 0:40"\n'
+        'elif [ "$1 $2" = "-g therm" ]; then echo "CPU_Speed_Limit = 60"; fi\n'
+    )
+    program.chmod(0o755)
+    found = attendant.computers_condition("darwin")
+    assert found == Condition(battery=14, is_draining=True, speed=60)

@@ -80,14 +80,16 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[FakeWorker]:
 
 def cells(card: BenchmarkCard) -> dict[tuple[int, int], str]:
     """What stands in the table, by row and column."""
-    found = {}
-    for at in range(card._figures.count()):
-        row, column, *_ = card._figures.getItemPosition(at)  # type: ignore[misc]
-        label = card._figures.itemAt(at).widget()  # type: ignore[union-attr]
-        assert isinstance(label, QLabel)
-        is_right = bool(label.alignment() & Qt.AlignmentFlag.AlignRight)
-        assert is_right is (column > 1), "figures stand under each other"
-        found[row, column] = label.text()
+    grid, found = card._figures, {}
+    for row in range(grid.rowCount()):
+        for column in range(grid.columnCount()):
+            item = grid.itemAtPosition(row, column)
+            if item is not None:
+                label = item.widget()
+                assert isinstance(label, QLabel)
+                is_right = bool(label.alignment() & Qt.AlignmentFlag.AlignRight)
+                assert is_right is (column > 1), "figures stand under each other"
+                found[row, column] = label.text()
     return found
 
 

@@ -17,6 +17,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 import app
+from app.core.config.train_config import TrainConfig
 from app.core.place.place import Asked
 from app.core.place.ssh import SshPlace
 from app.core.remote.host import SshHost
@@ -27,6 +28,7 @@ from app.ui.run.session import RunSession, RunState
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
 from tests.ssh_server import bundle, empty_home, home, ssh_server
+from tests.ui import synthetic_run
 
 PATIENCE_MS = 60_000
 pytestmark = pytest.mark.slow
@@ -132,6 +134,34 @@ def test_a_window_that_is_killed_takes_nothing_along_and_the_next_finds_the_run(
     (home(sshd) / run.folder / "enough").touch()
     qtbot.waitUntil(lambda: window.session.state is RunState.COMPLETED, timeout=PATIENCE_MS)
     assert run.events_file.read_bytes() == there.read_bytes()
+
+
+def test_where_to_run_is_asked_and_what_was_started_is_shown(
+    tmp_path: Path, qtbot: QtBot, opened: Callable[[], MainWindow]
+) -> None:
+    window = opened()
+    actions, told = window.remote_actions, notices(window)
+    actions.ask_run(TrainConfig(adapter_name="my setup"))
+    first = actions.dialog
+    assert first is not None
+    assert (first.isVisible(), first.parent()) == (True, window)
+    with qtbot.waitSignals([actions.here_requested, first.destroyed]):
+        first.start_button.click()  # this computer is the place to begin with
+    assert actions.dialog is None
+    actions.ask_run(TrainConfig())
+    second = actions.dialog
+    assert second is not None
+    run = synthetic_run.run_folder(tmp_path)
+    with qtbot.waitSignal(actions.changed):
+        second.started.emit(run.path, "elsewhere")
+    (notice,) = told
+    assert notice.text == "friendly runs on elsewhere. It goes on when this window is closed."
+    assert notice.kind == "good"
+    assert window.session.run is not None
+    assert window.session.run.path == run.path
+    with qtbot.waitSignal(second.destroyed):
+        second.reject()
+    assert actions.dialog is None
 
 
 def test_stop_asks_the_other_machine(

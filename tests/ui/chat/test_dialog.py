@@ -15,12 +15,13 @@ from pytestqt.qtbot import QtBot
 from app.core.protocol import event
 from app.core.protocol.command import Ask, LoadAdapters, Stop
 from app.core.protocol.job import GenerateJob, read_job
+from app.core.run.note import RunNote, save_note
 from app.ui.chat.dialog import ChatDialog
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from app.ui.form.number_box import NumberBox
 from tests.ui.child import child
-from tests.ui.comparing import adapter_folder, answer, asked, base_folder, note
+from tests.ui.comparing import adapter_folder, answer, asked, base_folder, note, run_with_checkpoints
 from tests.ui.fake_worker import FakeWorker
 from tests.worker.answering_model import make_adapter, make_model
 
@@ -186,6 +187,65 @@ def test_conversations_stay_and_can_be_turned_back_to(
         "Good day.",
         "Still there?",
     ]
+
+
+def test_conversations_are_turned_forth_to_where_one_was_begun(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]
+) -> None:
+    place = child(dialog, QLabel, "chat.place")
+    for message, said in (("Hello", "Good day."), ("Bye", "So long.")):
+        say(qtbot, dialog, message)
+        answer(workers[0], said)
+        dialog.new_button.click()
+    assert (place.text(), dialog.on_button.isEnabled()) == ("3 of 3", False)
+    for button, is_at, said, can_go_on in (
+        (dialog.back_button, "2 of 2", "So long.", False),
+        (dialog.back_button, "1 of 2", "Good day.", True),
+        (dialog.on_button, "2 of 2", "So long.", False),
+    ):
+        button.click()
+        assert (place.text(), dialog.on_button.isEnabled()) == (is_at, can_go_on)
+        assert said in dialog.view.toPlainText()
+
+
+def test_another_one_chosen_from_the_list_begins_a_conversation_with_it(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    say(qtbot, dialog, "Hello")
+    answer(workers[0], "Good day.")
+    other_base = base_folder(tmp_path / "other base")
+    other = adapter_folder(tmp_path / "other", other_base)
+    dialog.chooser.choose_path(other)
+    assert dialog.conversation is None
+    assert dialog.view.toPlainText() == ""
+    say(qtbot, dialog, "And you?")
+    job = read_job(workers[-1].job_dir)
+    assert job == GenerateJob(model=str(other_base), adapters=(str(other),), strengths=(1.0,))
+    assert [one["content"] for one in asked(workers[-1])["messages"]] == ["And you?"]
+    answer(workers[-1], "Me too.")
+    dialog.back_button.click()
+    assert "Good day." in dialog.view.toPlainText()
+
+
+def test_a_worker_that_fails_is_told_and_the_message_comes_back(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]
+) -> None:
+    say(qtbot, dialog, "Hello")
+    workers[0].end(event.Failed(message="The memory is not enough for this."), 1)
+    assert told(dialog) == "The memory is not enough for this."
+    assert child(dialog, QLabel, "chat.note").property("role") == "error"
+    assert dialog.prompt.toPlainText() == "Hello"
+
+
+def test_a_run_that_got_another_name_is_called_by_it(dialog: ChatDialog, home: Path, base: Path) -> None:
+    run = run_with_checkpoints(home / "data" / "runs", base, questions=1)
+    dialog.choose(run.adapters)
+    assert dialog.chooser.box.currentText().startswith("friendly")
+    save_note(run, RunNote(name="The polite one"))
+    dialog.take_names()
+    assert dialog.chooser.box.currentText().startswith("The polite one")
+    assert dialog.candidate is not None
+    assert dialog.candidate.adapter == run.adapters
 
 
 def test_chat_and_comparison_wait_for_each_other(

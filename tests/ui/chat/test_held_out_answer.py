@@ -123,8 +123,11 @@ def test_a_worker_that_fails_is_told(asking: Asking, workers: list[FakeWorker], 
 
 
 def test_what_was_given_up_says_nothing_more(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
+    assert asking.asks.run is None
     asking.asks.ask(run)
+    assert asking.asks.run == run
     asking.asks.stop()
+    assert asking.asks.run is None
     assert (asking.answers, asking.faults) == ([], [])
     assert not asking.answerer.is_busy
     asking.asks.ask(run)

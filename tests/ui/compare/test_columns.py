@@ -192,7 +192,7 @@ def test_opening_the_list_looks_for_runs_that_came_since(
     now = [checkpoints.itemText(at) for at in range(checkpoints.count())]
     checkpoints.hidePopup()
     assert ("At 200" in before, "At 200" in now) == (False, True), "it is the last one no more"
-    assert checkpoints.currentText() == "Last, 300"
+    assert checkpoints.currentText() == "Kept: best"
 
 
 def test_files_that_are_dragged_away_leave_no_mark(tab: CompareTab, base: Path, tmp_path: Path) -> None:

@@ -241,6 +241,42 @@ def test_a_worker_that_dies_is_told(tab: CompareTab, run: RunDir, workers: list[
     assert len(workers) == 2
 
 
+def test_a_warning_of_the_worker_is_passed_on_while_it_answers(
+    qtbot: QtBot, tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    tab.compare()
+    long = event.Warned(message="The prompt has 70 tokens.", hint="Ask for less.")
+    with qtbot.waitSignal(tab.warned) as said:
+        workers[0].say(event.Ready(), long)
+    assert said.args == ["The prompt has 70 tokens. Ask for less."]
+    workers[0].say(last(1, 0), last(1, 1))
+    with qtbot.assertNotEmitted(tab.warned):
+        workers[0].say(long)
+
+
+@pytest.mark.parametrize("begun, other", [("_benchmarks", "_figures"), ("_figures", "_benchmarks")])
+def test_of_answers_figures_and_benchmarks_only_the_last_one_asked_for_has_the_memory(
+    qtbot: QtBot, tab: CompareTab, run: RunDir, monkeypatch: pytest.MonkeyPatch, begun: str, other: str
+) -> None:
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
+    monkeypatch.setattr("app.ui.benchmark.card.harness_problem", lambda: None)
+    made = FakeWorker.made
+    tab.choose_run(run)
+    tab._benchmarks.tasks.setText("arc_easy")
+    first, second = getattr(tab, begun), getattr(tab, other)
+    tab.compare()
+    assert (made[0].task, made[0].is_running) == ("generate", True)
+    second.measure()
+    assert (made[0].killed, tab.session.is_busy) == (True, False)
+    qtbot.waitUntil(lambda: len(made) == 2)
+    first.measure()
+    assert (made[1].killed, second.is_busy, first.is_busy) == (True, False, True)
+    assert note(tab) == "The figures are being measured. Compare when that has ended."
+    first.stop()
+    assert note(tab) == ""
+
+
 def test_a_base_that_is_gone_is_told_before_anything_starts(
     tab: CompareTab, run: RunDir, workers: list[FakeWorker]
 ) -> None:

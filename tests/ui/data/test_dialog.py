@@ -227,7 +227,8 @@ def test_one_goes_back_to_the_example_before(qtbot: QtBot, bench: Bench) -> None
     bench.wait(qtbot, lambda: page.example["index"] == 2)
     for index, is_first in ((1, False), (0, True)):
         qtbot.mouseClick(page.back_button, Qt.MouseButton.LeftButton)
-        bench.wait(qtbot, lambda index=index: page.example["index"] == index)
+        bench.wait(qtbot, lambda: page.example["index"] == page.index)
+        assert page.index == index
         assert page.number_edit.text() == str(index + 1)
         assert page.back_button.isEnabled() is not is_first
 

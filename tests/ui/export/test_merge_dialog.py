@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
@@ -97,6 +98,17 @@ def test_what_stands_in_the_way_is_said(qtbot: QtBot, dialog: MergeDialog, place
         typed(qtbot, box, "0")
     assert "nothing would be left" in child(dialog, QLabel, "merge.problem").text()
     assert not dialog.merge_button.isEnabled()
+    typed(qtbot, dialog.weights[0], "0.5")
+    assert dialog.merge_button.isEnabled()
+    for box, wrong, right in ((dialog.weights[1], "abc", "0.25"), (dialog.rank, "2.5", "8")):
+        box.setFocus()
+        typed(qtbot, box, wrong)
+        qtbot.keyClick(box, Qt.Key.Key_Tab)  # it is left standing
+        assert child(dialog, QLabel, "merge.problem").text() == "A field holds no number that it takes."
+        assert (dialog.merge_button.isEnabled(), dialog.measure_button.isEnabled()) == (False, False)
+        typed(qtbot, box, right)
+        assert child(dialog, QLabel, "merge.problem").text() == ""
+        assert (dialog.merge_button.isEnabled(), dialog.measure_button.isEnabled()) == (True, True)
     one: Any = MergeDialog((place / "friendly",))
     qtbot.addWidget(one)
     assert "nothing to be merged with" in child(one, QLabel, "merge.problem").text()

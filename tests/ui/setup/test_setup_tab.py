@@ -581,7 +581,9 @@ def test_without_a_model_the_banner_says_what_the_targets_are(tab: SetupTab) -> 
 
 def test_every_preset_says_what_memory_a_run_takes(qtbot: QtBot, known: SetupTab) -> None:
     preset, estimate = find(known, "targets.preset", ChoiceBox), known.estimate
-    preset.opening.emit()
+    preset.showPopup()
+    assert preset.view().isVisible()
+    preset.hidePopup()
     inspection = known.selection.inspection
     assert inspection is not None
     sizes = []
