@@ -33,3 +33,23 @@ def test_the_window_that_waits_comes_back_with_the_application(
     window = cast("MainWindow", SimpleNamespace(is_kept=is_kept))
     application._come_back(window, state)
     assert shown == [window] * comes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there always is one")
+@pytest.mark.parametrize(
+    ("there", "has_one"),
+    [
+        ({}, False),
+        ({"DISPLAY": ":0"}, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, True),
+        ({"QT_QPA_PLATFORM": "minimal"}, True),
+    ],
+)
+def test_a_display_is_what_one_of_three_variables_says(
+    there: dict[str, str], has_one: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in there.items():
+        monkeypatch.setenv(name, value)
+    assert application._has_display() is has_one

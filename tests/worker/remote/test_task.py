@@ -13,12 +13,13 @@ from app.core.place.place import Asked, Offer, Place, PlaceStanding, Tell
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Command, GiveToken, Stop
-from app.core.protocol.job import RemoteJob
+from app.core.protocol.job import RemoteJob, RemoteStartJob
 from app.core.remote.follower import Link
 from app.core.remote.record import RemoteRun, new_remote, read_remote
 from app.worker.remote import task
-from app.worker.remote.task import ask_elsewhere
-from tests.worker.training import Answer, Collector
+from app.worker.remote.task import ask_elsewhere, start_elsewhere
+from tests.worker.tiny_model import write_data, write_model
+from tests.worker.training import Answer, Collector, config_for
 
 KEY = PlaceKey("yard key", "YARD_KEY", "yard.example/keys")
 
@@ -238,3 +239,33 @@ def test_a_run_that_ended_without_a_word_is_told_with_its_last_line(
             heard(tmp_path, action="attend", run=run.path)
         assert f"{run.name} ended without a word on a yard." in str(caught.value)
         assert caught.value.hint == f"Its log ends with: {last}"
+
+
+def test_all_that_was_chosen_reaches_the_place(yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: dict[str, Any] = {
+        "offer": "a10",
+        "host": "me@yard",
+        "ssh": "ssh -p 7",
+        "python": "/there/python",
+        "user": "ada",
+    }
+    found: list[tuple[Asked, Path]] = []
+
+    def begin(folder: Path, run: RemoteRun, asked: Asked, told: Tell) -> RemoteRun:
+        found.append((asked, folder))
+        told("It begins.")
+        run.path.mkdir(parents=True, exist_ok=True)
+        return run
+
+    monkeypatch.setattr(yard, "_start", begin)
+    config = config_for(write_model(tmp_path / "model"), write_data(tmp_path / "data"), adapter_name="friendly")
+    channel = Collector(tmp_path / "events.jsonl")
+    job = RemoteStartJob(config=config.model_dump(mode="json"), place="yard", with_model=True, **chosen)
+    start_elsewhere(channel, tmp_path, job)
+    ((asked, folder),) = found
+    assert asked == Asked(**chosen)
+    assert folder.name == "friendly"
+    assert "It begins." in [said.phase for said in channel.of(event.Progressed)]
+    (told,) = channel.of(event.Result)
+    assert told.name == "remote_start"
+    assert ended(channel) == "completed"
