@@ -168,6 +168,16 @@ def test_doctor_leaves_an_application_that_is_there(qapp: QApplication) -> None:
     QWidget().deleteLater()  # ends the process where there is none
 
 
+@pytest.mark.parametrize("families", [[], ["Inter"]])
+def test_doctor_tells_where_there_is_no_font(
+    families: list[str], qapp: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert qapp is not None
+    monkeypatch.setattr("PySide6.QtGui.QFontDatabase.families", lambda: families)
+    (fonts,) = [found for found in doctor._qt() if found.name == "fonts"]
+    assert (fonts.ok, fonts.found) == (bool(families), f"{len(families)} families")
+
+
 def test_doctor_finds_device_and_window_system(luthier: Luthier) -> None:
     found = json.loads(luthier("doctor", "--json").stdout)
     names = {finding["name"]: finding for finding in found["findings"]}

@@ -4,7 +4,7 @@ import pytest
 
 from app.command import output
 from app.command.evaluate import strengths_of
-from app.command.progress import TrainProgress, figure_parts, finished_line, neutral_line
+from app.command.progress import TrainProgress, figure_parts, finished_line, neutral_line, started_line
 from app.core.method.figure import FIGURES
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -17,6 +17,22 @@ def test_learned_and_forgot() -> None:
     ended = event.Finished(iteration=1200, elapsed_s=3.0, learned=0.8, forgot=0.01)
     assert finished_line(ended).endswith(" · learned 0.800, forgot 0.010")
     assert "forgot" not in finished_line(event.Finished(iteration=1200))
+
+
+def test_what_is_trained_on_what_for_how_long() -> None:
+    started = event.Started(
+        iterations=30, iterations_per_epoch=20.0, train_examples=80, valid_examples=1, trainable_parameters=25,
+        total_parameters=1000, adapted_modules=7,
+    )  # fmt: skip
+    said = started_line(started)
+    assert "Training 25 of 1,000 parameters (2.50 %)" in said
+    assert "80 examples" in said
+    assert "30 iterations (1.5 epochs)" in said
+    assert "(1 epoch)" in started_line(started.model_copy(update={"iterations": 20}))
+    nothing = {"iterations_per_epoch": 0.0, "total_parameters": 0, "trainable_parameters": 0}
+    said = started_line(started.model_copy(update=nothing))
+    assert "(0 epochs)" in said
+    assert "(0.00 %)" in said
 
 
 def test_strengths_are_one_for_each_adapter_or_one_for_all() -> None:

@@ -198,3 +198,8 @@ def test_runs_are_listed_shown_and_deleted(luthier: Luthier, place: Path, home: 
     assert deleted["freed_bytes"] > 0
     assert not Path(listed["path"]).exists()
     assert home.exists()
+    kept = home / "data" / "runs" / "kept"
+    kept.mkdir(parents=True)
+    (kept / "config.yaml").write_text("adapter_name: kept\n")
+    (kept / "events.jsonl").write_bytes(b"x" * 1_980)
+    assert luthier("runs", "delete", kept, "--yes").stdout == "Deleted 1; 2\u00a0kB are free again.\n"

@@ -97,7 +97,7 @@ class Fingerprints:
         starts = np.flatnonzero(is_new)
         first = order[starts[np.searchsorted(starts, later, side="right") - 1]] if len(later) else later
         repeating = order[later]
-        sorting = np.argsort(repeating, kind="stable")
+        sorting = np.argsort(repeating)
         return Repeats(repeating[sorting].astype(np.int64), first[sorting].astype(np.int64))
 
     def _make_room(self, limit: int) -> None:

@@ -330,7 +330,7 @@ class DataEditPage(QWidget):
             fault = tr("The new file leaves this row out.")
         self.fault_label.setText(fault or (row.fault if row is not None and not self._is_new(row, value) else ""))
         theme.set_role(self.fault_label, role="error" if value is None else "small")
-        self.keep_button.setEnabled(value is not None and row is not None and self._is_new(row, value))
+        self.keep_button.setEnabled(row is not None and self._is_new(row, value))
         self.drop_button.setEnabled(row is not None and row.line not in self.edits.dropped)
         kept = row is not None and (row.line in self.edits.changed or row.line in self.edits.dropped)
         self.restore_button.setEnabled(kept)
