@@ -456,6 +456,7 @@ def test_the_split_is_counted_at_once(qtbot: QtBot, bench: Bench) -> None:
     assert widths[0] == pytest.approx(3 * widths[1])
     bench.known(qtbot)
     assert page.note_label.text() == "No row is in two parts, and none is repeated."
+    assert page.note_label.property("role") == "good"
     bench.store.set_many({"valid_fraction": 0.1, "test_fraction": 0.1})
 
 
@@ -470,6 +471,7 @@ def test_repeated_rows_are_told(qtbot: QtBot, tmp_path: Path) -> None:
     qtbot.addWidget(dialog)
     qtbot.waitUntil(lambda: inspector.report is not None, timeout=ANSWER_MS)
     assert dialog.split.note_label.text().startswith("3 held-out rows are also in the training data")
+    assert dialog.split.note_label.property("role") == "warning"
     assert not dialog.split.fields["valid_fraction"].isEnabled()
     inspector.stop()
 

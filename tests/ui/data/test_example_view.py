@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QPoint, Qt, QTimer
-from PySide6.QtGui import QContextMenuEvent, QFontMetricsF, QImage
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtCore import QEvent, QPoint, Qt, QTimer
+from PySide6.QtGui import QContextMenuEvent, QFontMetricsF, QHelpEvent, QImage
+from PySide6.QtWidgets import QApplication, QMenu, QToolTip
 from pytestqt.qtbot import QtBot
 
 from app.ui.data.example_view import MARGIN, ExampleView
@@ -69,6 +69,25 @@ def test_the_text_is_copied_from_the_menu_at_the_pointer(qtbot: QtBot) -> None:
     QApplication.sendEvent(view.viewport(), asked)
     assert opened == [(["Copy the text"], place)]
     assert QApplication.clipboard().text() == "one\ntwo"
+
+
+def test_what_a_token_is_is_told_where_the_pointer_rests(qtbot: QtBot) -> None:
+    view = ExampleView()
+    qtbot.addWidget(view)
+    view.resize(700, 400)
+    view.show()
+
+    def told(number: int) -> str:
+        view.show_tokens([Token(number, "lute", "masked")])
+        qtbot.waitUntil(lambda: view.is_complete)
+        at = QPoint(24, 30)
+        QApplication.sendEvent(view.viewport(), QHelpEvent(QEvent.Type.ToolTip, at, view.mapToGlobal(at)))
+        return QToolTip.text() if QToolTip.isVisible() else ""
+
+    assert told(0) == view.describe(0) != ""  # the first of a vocabulary
+    QToolTip.hideText()
+    qtbot.waitUntil(lambda: not QToolTip.isVisible())
+    assert told(-1) == ""  # none of the model's
 
 
 def test_a_long_example_does_not_hold_up_the_window(qtbot: QtBot) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel
 from pytestqt.qtbot import QtBot
 
+from app.core.export.certificate import Agreement, Certificate
 from app.core.export.destination import free_destination
 from app.core.export.format import EXPORT_FORMATS, LOSSY
 from app.core.protocol import event
@@ -172,6 +173,18 @@ def test_what_was_uploaded_is_told_with_its_page(dialog: ExportDialog) -> None:
     dialog.result_card.show_result({"path": "/out/friendly", "bytes": 1000, "certificate": None, "page": page})
     assert page in dialog.result_card._place.text()
     assert "there is no certificate" in dialog.result_card.sentence.text()
+
+
+@pytest.mark.parametrize(("agrees", "role", "mark"), [(True, "good", "agrees"), (False, "error", "differs")])
+def test_a_certificate_looks_as_what_it_says(agrees: bool, role: str, mark: str, dialog: ExportDialog) -> None:
+    certificate = Certificate("mlx-lm 1.2", False, (Agreement("answers", agrees, "8 of 8 begin alike."),))
+    shown = {"path": "/out/friendly", "bytes": 1000, "certificate": certificate.as_dict()}
+    dialog.result_card.show_result(shown)
+    sentence = dialog.result_card.sentence
+    said = "mlx-lm 1.2 agrees with the run's model." if agrees else "mlx-lm 1.2 opens it, and it differs:"
+    assert (sentence.text(), sentence.property("role")) == (said, role)
+    (found,) = [label for label in dialog.result_card.findChildren(QLabel) if label.text() == mark]
+    assert found.property("role") == ("pill-good" if agrees else "pill-error")
 
 
 def test_a_source_that_is_no_adapter_is_told(qtbot: QtBot, tmp_path: Path) -> None:

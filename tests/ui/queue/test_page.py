@@ -674,3 +674,18 @@ def test_an_entry_is_taken_into_the_form(window: MainWindow) -> None:
     page.take.trigger()
     assert window.store.value("lora_parameters.rank") == 7
     assert window.setup_tab.isVisible()
+
+
+def test_an_entry_whose_setup_cannot_be_read_is_told_and_fills_no_form(
+    qtbot: QtBot, page: QueuePage, room: Room
+) -> None:
+    entry = make_entry(TrainConfig(model="/m", adapter_name="old")).model_copy(update={"config": "iters: [1\n"})
+    room.queue.add([entry])
+    asked: list[object] = []
+    page.config_requested.connect(asked.append)
+    row = len(room.queue.state.entries) - 1
+    page.view.selectRow(row)
+    with qtbot.waitSignal(page.warned) as warned:
+        page.take.trigger()
+    assert str(warned.args[0]).startswith("The setup cannot be read: old:")
+    assert asked == []

@@ -278,3 +278,11 @@ def test_a_double_click_on_a_line_shows_its_run(qtbot: QtBot, queue: QueueSessio
         page.view.activated.emit(page.table.index(row, 0))
     runs = [Path(one.run) for one in queue.state.entries[:2]]
     assert opened == [runs[1], runs[0]], "the third has none yet"
+
+
+def test_a_page_that_nobody_sees_reads_nothing(page: SweepPage) -> None:
+    assert page._live.isActive()
+    page.hide()
+    assert not page._live.isActive()
+    page.show()
+    assert page._live.isActive()
