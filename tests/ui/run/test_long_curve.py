@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
 from app.core.run.history import RunHistory
+from app.ui.run.long_curve import LongCurve
 from app.ui.run.loss_chart import LossChart
 from tests.ui import synthetic_run
 from tests.ui.child import child
@@ -152,3 +153,12 @@ def test_a_new_report_is_drawn_at_the_end(qtbot: QtBot, chart: LossChart, histor
     x, y = redrawn(qtbot, chart)
     assert (x[-1], y[-1]) == (COUNT + 1, 0.25)
     assert len(x) < 3000
+
+
+def test_between_two_points_the_height_is_that_of_the_line_that_crosses(qapp: object) -> None:
+    assert qapp is not None
+    curve = LongCurve()
+    curve.take(np.array([0.0, 10.0, 20.0, 30.0]), np.array([0.0, 5.0, 1.0, 9.0]), ("a run",))
+    assert curve.dataBounds(1, orthoRange=(12.0, 18.0)) == (1.0, 5.0)
+    assert curve.dataBounds(1, orthoRange=(-5.0, -1.0)) == (0.0, 0.0)
+    assert curve.dataBounds(1, orthoRange=(9.0, 21.0)) == (1.0, 5.0)

@@ -535,6 +535,17 @@ def test_figures_are_written_for_tensorboard(
     qtbot.waitUntil(lambda: tab.bar.track.isEnabled(), timeout=60_000)
 
 
+def test_figures_that_cannot_be_written_are_told(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir], tmp_path: Path
+) -> None:
+    tab.bar.show_runs([summarize(runs[0])])
+    (tmp_path / "taken").write_text("a file")
+    with qtbot.waitSignal(tab.warned, timeout=60_000) as warned:
+        tab.bar.export_figures(tmp_path / "taken" / "out")
+    assert "taken" in str(warned.args[0])
+    assert tab.bar.track.isEnabled()
+
+
 def test_the_folder_for_tensorboard_is_asked_for_unless_none_can_be_written(
     qtbot: QtBot, tab: RunsTab, runs: list[RunDir], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
