@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.model.inspection import MatrixRow, Module
 from app.core.model.module_group import Group
-from app.ui.target.coverage_matrix import Cell, CoverageMatrix, group_color
+from app.ui.target.coverage_matrix import HEAD_HEIGHT, Cell, CoverageMatrix, group_color
 from app.ui.widget import theme
 
 KEYS = (("self_attn.q_proj", Group.ATTENTION), ("self_attn.o_proj", Group.ATTENTION), ("mlp.up_proj", Group.MLP))
@@ -170,3 +170,12 @@ def test_what_was_under_the_pointer_is_plain_again_when_it_leaves(qtbot: QtBot, 
     assert matrix.grab().toImage() != plain
     QApplication.sendEvent(matrix, QEvent(QEvent.Type.Leave))
     assert matrix.grab().toImage() == plain
+
+
+def test_each_layer_has_its_number_from_the_first_on(matrix: CoverageMatrix) -> None:
+    image = matrix.grab().toImage()
+    bare = image.pixelColor(2, 2)
+    for column in range(8):
+        left = round(matrix.left + column * matrix.cell_width)
+        places = ((x, y) for x in range(left, left + round(matrix.cell_width)) for y in range(HEAD_HEIGHT - 2))
+        assert any(image.pixelColor(x, y) != bare for x, y in places), column

@@ -229,6 +229,17 @@ def test_runs_are_moved_with_all_that_names_them(
     assert not dialog.isVisible()
 
 
+def test_only_a_folder_that_is_there_can_be_moved(dialog: SettingsDialog, home: Path) -> None:
+    card: FolderCard = dialog.folders.models
+    place = home / "data" / "models"
+    for there in (False, True):
+        if there:
+            place.mkdir(parents=True)
+        enter(dialog, "settings.models_dir", "")
+        assert card.move_button.isEnabled() is there
+        assert (card.move_button.toolTip() == f"There is nothing in {place} yet") is not there
+
+
 def test_models_are_moved_likewise(dialog: SettingsDialog, qtbot: QtBot, tmp_path: Path) -> None:
     model = models_place(load_settings()) / "org" / "model"
     model.mkdir(parents=True)
