@@ -36,7 +36,8 @@ NAMES = re.compile(
 OTHERS_WORDS = re.compile(
     r"(ElidedLabel|QLabel) in (data_panel|data_column_page|export.title|model_panel|run_name|run_page|run_sentence)"
     r"|ElidedLabel in compare\.page\.prompt"
-    r"|CheckEditor in reward\.|ColumnBox in |ElidedBox in (answer\.\d\.candidate|chat.candidate)"
+    r"|CalmBox in edit\.turn\.role|CheckEditor in reward\.|ColumnBox in "
+    r"|ElidedBox in (answer\.\d\.candidate|chat.candidate)"
 )
 WORD = re.compile(r"[^\W\d_]{3,}")
 

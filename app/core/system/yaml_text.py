@@ -55,7 +55,10 @@ def dumped_yaml(tree: Any, *, sort_keys: bool = False, width: int | None = None,
     def by(dumper: type[yaml.SafeDumper]) -> str:
         return str(yaml.dump(tree, Dumper=dumper, sort_keys=sort_keys, allow_unicode=in_unicode, width=width))
 
-    text = by(_QuickDumper)
+    try:
+        text = by(_QuickDumper)
+    except UnicodeEncodeError:  # a name of a file that is no text
+        return by(_Dumper)
     return by(_Dumper) if in_unicode and "\\U" in text else text  # 😀 is a code to libyaml
 
 

@@ -101,3 +101,7 @@ def test_a_text_that_knows_of_what_it_was_made_is_written_as_plain_text() -> Non
     plain = tr("{name} stands twice", name="rank")
     assert isinstance(plain, Told)
     assert dumped_yaml({"name": plain, "data": "b"}) == "name: rank stands twice\ndata: b\n"
+
+
+def test_a_name_that_is_no_text_is_written_with_its_codes() -> None:
+    assert dumped_yaml({"path": "caf\udce9"}) == 'path: "caf\\uDCE9"\n'

@@ -69,8 +69,17 @@ def test_only_who_follows_the_system_is_redressed_with_it(
 ) -> None:
     scheme, schemes = ["dark"], list[str]()
     monkeypatch.setattr(theme, "system_scheme", lambda: scheme[0])
-    monkeypatch.setattr(theme, "apply_theme", schemes.append)
-    appearance = Appearance()
+    monkeypatch.setattr(
+        theme, "apply_theme", lambda _scheme: None
+    )  # those of earlier windows follow the system too
+
+    class Watched(Appearance):
+        def apply(self) -> None:
+            with monkeypatch.context() as own:
+                own.setattr(theme, "apply_theme", schemes.append)
+                super().apply()
+
+    appearance = Watched()
     appearance.choose(choice)
     scheme[0] = "light"
     qapp.styleHints().colorSchemeChanged.emit(SCHEME.Light)

@@ -101,7 +101,7 @@ class RememberedWorker(WorkerProcess):
         if self._left is None:
             self._answers.append([])
             super().send(command)
-        elif self._left:
+        elif self.task in TALKS:
             QTimer.singleShot(0, self, self._answer)
 
     def kill(self) -> None:
@@ -114,10 +114,13 @@ class RememberedWorker(WorkerProcess):
         return self._left is not None or super().wait(milliseconds)
 
     def _answer(self) -> None:
-        said = [parse_event(line) for line in self._left.pop(0)] if self._left else []
+        is_talk = self.task in TALKS
+        groups = self._left or [[]]
+        lines = groups.pop(0) if is_talk else [line for group in groups for line in group]
+        said = [parse_event(line) for line in lines]
         for found in said:
             self.emitted.emit(found)
-        if self.task not in TALKS:
+        if not is_talk:
             last = said[-1]
             self.ended.emit(
                 WorkerOutcome(self.task, 0, finished=last if isinstance(last, event.Finished) else None)
