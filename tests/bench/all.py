@@ -129,7 +129,7 @@ BENCHMARKS = (
         limits=True,
     ),
     Benchmark(
-        "bench_few_bits.py", (), (Figure("gain kept, percent", rf"tuned .*weight +{NUMBER}% kept"),), limits=True
+        "bench_few_bits.py", (), (Figure("gain kept, percent", rf"4\.8bit .*weight +{NUMBER}% kept"),), limits=True
     ),
     Benchmark(
         "bench_kernels.py", ("--only", "tiny", "--repeats", "2"),

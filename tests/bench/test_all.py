@@ -52,7 +52,7 @@ def test_patterns_read_what_the_scripts_print() -> None:
         "two switched adapters ÷ base, memory": (
             "base and two adapters, switched         510 MB   1.02×      700 MB   1.10×", 1.02,
         ),
-        "gain kept, percent": ("  tuned     4.780 bits a weight    96.0% kept", 96.0),
+        "gain kept, percent": ("  4.8bit    4.780 bits a weight    96.0% kept", 96.0),
         "data check, MB/s ÷ json.loads": ("ratio               0.65 (at least 0.5)", 0.65),
         "DPO against mlx-lm-lora, an epoch with its preparation": (
             "batch 8, against mlx-lm-lora: a step 2.78 ×, an epoch with its preparation 1.95 ×", 1.95,
