@@ -137,6 +137,15 @@ def test_all_runs_are_listed_with_their_figures(tab: RunsTab) -> None:
     assert tab.table.filter.index(0, 0).data(Qt.ItemDataRole.ToolTipRole) == "The loss is not a number."
 
 
+def test_another_scheme_redresses_every_cell(qtbot: QtBot, tab: RunsTab) -> None:
+    with qtbot.waitSignal(tab.table_model.dataChanged) as changed:
+        tab.table_model.redress()
+    assert changed.args is not None
+    first, last = changed.args[:2]
+    assert (first.row(), first.column()) == (0, 0)
+    assert (last.row(), last.column()) == (2, tab.table_model.columnCount() - 1)
+
+
 def test_no_run_says_what_will_be_here(qtbot: QtBot) -> None:
     found = RunsTab()
     qtbot.addWidget(found)
