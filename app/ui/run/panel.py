@@ -7,9 +7,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QSize, QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QPushButton, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from app.core.language import tr
 from app.core.system.setting import Settings, load_settings
@@ -127,11 +127,6 @@ class RunPanel(QWidget):
             "at any time: what was learned is saved."
         )
         card = EmptyCard("run_empty", "ph.chart-line", tr("Your run appears here"), text, page)
-        earlier = QPushButton(tr("Open an earlier run…"))
-        earlier.setObjectName("open_run")
-        theme.set_role(earlier, kind="link")
-        earlier.setCursor(Qt.CursorShape.PointingHandCursor)
-        earlier.clicked.connect(self.open_requested)
-        card.add(earlier)
+        card.add_link("open_run", tr("Open an earlier run…"), self.open_requested)
         layout.addWidget(card)
         return page

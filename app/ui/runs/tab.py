@@ -375,12 +375,7 @@ class RunsTab(QWidget):
         )
         card = EmptyCard("runs.empty", "ph.list-bullets", "", text, self)
         self._empty_title = card.title
-        begin = QPushButton(tr("Set up the first one"))
-        begin.setObjectName("runs.begin")
-        theme.set_role(begin, kind="link")
-        begin.setCursor(Qt.CursorShape.PointingHandCursor)
-        begin.clicked.connect(self.setup_requested)
-        card.add(begin)
+        card.add_link("runs.begin", tr("Set up the first one"), self.setup_requested)
         return card
 
     def _connect(self) -> None:

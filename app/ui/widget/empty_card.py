@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, SignalInstance
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.ui.widget import theme
 
@@ -10,7 +11,7 @@ ICON = 40  # px
 
 
 class EmptyCard(QFrame):
-    """An icon, a title and a few sentences, a little above the middle; ``add`` puts more below them."""
+    """An icon, a title and a few sentences, a little above the middle; ``add_link`` puts what to do below them."""
 
     def __init__(self, name: str, icon: str, title: str, text: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -32,9 +33,14 @@ class EmptyCard(QFrame):
         theme.theme().changed.connect(self._dress)
         self._dress()
 
-    def add(self, widget: QWidget) -> None:
-        """Puts a button, say, below the text."""
-        self._layout.insertWidget(self._layout.count() - 1, widget)
+    def add_link(self, name: str, text: str, asked: SignalInstance) -> None:
+        """Puts a button that looks like a link below the text; ``asked`` is emitted when it is pressed."""
+        link = QPushButton(text)
+        link.setObjectName(name)
+        theme.set_role(link, kind="link")
+        link.setCursor(Qt.CursorShape.PointingHandCursor)
+        link.clicked.connect(asked)
+        self._layout.insertWidget(self._layout.count() - 1, link)
 
     def _dress(self) -> None:
         self._icon.setPixmap(theme.icon(self._icon_name, theme.colors().accent).pixmap(ICON, ICON))

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import keyring
 import pytest
 
 from app.command.main import run_command
@@ -22,7 +21,7 @@ from app.core.run.folder import runs_dir
 from tests.command.conftest import Luthier
 from tests.service_server import GPUS, KEY, FakeService, runpod, service_server
 from tests.ssh_server import bundle
-from tests.worker.hub.test_keychain import Drawer
+from tests.worker.hub.test_keychain import Drawer, own_drawer
 
 LARGE_BYTES = 30_000_000_000  # of weights: half as much again is more than an RTX 4090 has
 REFUSED = {"title": "Payment Required", "status": 402, "detail": "Add funds."}
@@ -30,10 +29,8 @@ REFUSED = {"title": "Payment Required", "status": 402, "detail": "Add funds."}
 
 @pytest.fixture
 def keychain() -> Iterator[Drawer]:
-    before, mine = keyring.get_keyring(), Drawer()
-    keyring.set_keyring(mine)
-    yield mine
-    keyring.set_keyring(before)
+    with own_drawer() as mine:
+        yield mine
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import json
 import os
 import queue
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,19 @@ class Drawer(KeyringBackend):
             raise PasswordDeleteError
 
 
-@pytest.fixture
-def drawer() -> Iterator[Drawer]:
+@contextmanager
+def own_drawer() -> Iterator[Drawer]:
+    """The keychain of this process, until it ends."""
     before, mine = keyring.get_keyring(), Drawer()
     keyring.set_keyring(mine)
     yield mine
     keyring.set_keyring(before)
+
+
+@pytest.fixture
+def drawer() -> Iterator[Drawer]:
+    with own_drawer() as mine:
+        yield mine
 
 
 @pytest.fixture
