@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # What mlx says of weights that do not fit (mlx.nn.Module.load_weights).
 _SURPLUS = re.compile(r"Received (\d+) parameters not in model")
 _LACKING = re.compile(r"Missing (\d+) parameters")
+RECOMPUTED = "_luthier_recomputed"  # what marks a layer that computes anew: whether dropout draws in it
 _SHAPE = re.compile(r"Expected shape \((.+?)\) but received shape \((.+?)\) for parameter ([\w.]+\w)")
 
 
@@ -146,7 +147,8 @@ def describe(config: TrainConfig, num_layers: int, matrices: tuple[str, ...]) ->
 
 
 def grad_checkpoint(model: nn.Module, count: int = 0) -> None:
-    """Recomputes activations in the backward pass. It patches the layers' classes: for the life of the process.
+    """Recomputes activations in the backward pass. It patches the layers' classes for the life of the process, and
+    marks the layers that are meant: a later model's are as they were made.
 
     Of so many layers from the lowest that the gradient passes, or of all (0): those above keep what they computed,
     and have given it back when the lower ones begin to compute anew.
@@ -157,8 +159,10 @@ def grad_checkpoint(model: nn.Module, count: int = 0) -> None:
     lowest = _lowest_trained(model)
     chosen = model.layers[lowest : lowest + count] if count else model.layers
     draws = _repeat_dropout(model)
-    for kind in {type(layer) for layer in chosen}:
-        _recompute(kind, {id(layer) for layer in chosen}, draws)
+    for layer in chosen:
+        # Not known by its address: a layer of another model may stand there later, and would then compute anew too.
+        setattr(layer, RECOMPUTED, draws)
+        _let_recompute(type(layer))
 
 
 def _lowest_trained(model: nn.Module) -> int:
@@ -190,11 +194,15 @@ def _repeat_dropout(model: nn.Module) -> bool:
     return any(module._p_1 < 1 for module in found)
 
 
-def _recompute(kind: type[nn.Module], chosen: set[int], draws: bool) -> None:
+def _let_recompute(kind: type[nn.Module]) -> None:
+    """Makes a class compute anew those of its layers that are marked."""
     plain: Callable[..., Any] = kind.__call__
+    if hasattr(plain, RECOMPUTED):
+        return
 
     def recomputed(layer: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if id(layer) not in chosen:
+        draws: bool | None = vars(layer).get(RECOMPUTED)
+        if draws is None:
             return plain(layer, *args, **kwargs)
         # Drawn outside of what is computed twice, from the state that the run keeps.
         key = mx.random.randint(0, 2**31 - 1, (2,), dtype=mx.uint32) if draws and layer.training else None
@@ -219,6 +227,7 @@ def _recompute(kind: type[nn.Module], chosen: set[int], draws: bool) -> None:
             prefix.kept = tuple(kept)
         return found
 
+    setattr(recomputed, RECOMPUTED, True)
     kind.__call__ = recomputed
 
 

@@ -13,10 +13,12 @@ from mlx.utils import tree_flatten, tree_map
 
 from app.core.config.train_config import TrainConfig
 from app.core.problem import UnusableError
+from app.worker.model import loading
 from app.worker.model.loading import grad_checkpoint, load_model, make_trainable
 from app.worker.token.tokenizer import load_tokenizer
 from tests.worker.answering_model import make_model
 from tests.worker.tiny_model import write_model
+from tests.worker.training import random_words
 
 
 @pytest.mark.parametrize(
@@ -116,3 +118,28 @@ def test_the_lowest_layers_that_the_gradient_passes_compute_anew(
     assert all(mx.allclose(kept[name], again[name], rtol=1e-6, atol=1e-8) for name in kept)
     passed = [index for index in recomputed if num_layers < 0 or index >= 4 - num_layers]
     assert {index for index in range(4) if counted.count(index) > 1} == set(passed)
+
+
+def test_a_later_model_at_the_same_address_computes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a run's losses were not those of its other half: a layer stood where one had stood that computed anew,
+    and drew its dropout from the run's random state once more."""
+    monkeypatch.setattr(loading, "id", lambda _: 1, raising=False)  # what is dropped leaves its address to the next
+    model, _ = load_model(write_model(tmp_path / "model", layers=1))
+    kind, mlp = type(model.layers[0]), type(model.layers[0].mlp)
+    monkeypatch.setattr(kind, "__call__", kind.__call__)  # put back afterwards
+    make_trainable(
+        model, TrainConfig.model_validate({"lora_parameters": {"dropout": 0.5, "keys": ["mlp.up_proj"]}})
+    )
+    grad_checkpoint(model)
+    layer = kind(model.args)
+    computed: list[nn.Module] = []
+    plain = mlp.__call__
+
+    def counting(module: nn.Module, x: mx.array) -> Any:
+        computed.append(module)
+        return plain(module, x)
+
+    monkeypatch.setattr(mlp, "__call__", counting)
+    before = random_words()
+    mx.eval(nn.value_and_grad(layer, lambda x: layer(x).sum())(mx.ones((1, 3, model.args.hidden_size))))
+    assert (len(computed), random_words()) == (1, before)
