@@ -34,7 +34,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -213,15 +213,28 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def mutations_of(root: Path, files: Iterable[str]) -> list[Mutation]:
-    """All of some files, given from ``root`` on, that can be compiled."""
-    found = []
-    for file in files:
-        source = (root / file).read_bytes()
-        for one in Mutator(file, source).mutations():
-            with contextlib.suppress(SyntaxError):
-                compile(one.applied(source), file, "exec")
-                found.append(one)
-    return found
+    """All of some files, given from ``root`` on; a few are no Python (`drawn`)."""
+    return [one for file in files for one in Mutator(file, (root / file).read_bytes()).mutations()]
+
+
+def drawn(root: Path, found: Sequence[Mutation], most: int, seed: int) -> list[Mutation]:
+    """So many of them at most (0: all), those that can be compiled, in their order; the same ones for a seed.
+
+    Only what is drawn is compiled: all of the app would take ten minutes.
+    """
+    order = [*range(len(found))]
+    if 0 < most < len(order):
+        random.Random(seed).shuffle(order)
+    can_run = (number for number in order if _compiles(root, found[number]))
+    return [found[number] for number in sorted(islice(can_run, most or None))]
+
+
+def _compiles(root: Path, one: Mutation) -> bool:
+    try:
+        compile(one.applied((root / one.file).read_bytes()), one.file, "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 # -- which ---------------------------------------------------------------------------------------------------------
@@ -422,9 +435,7 @@ def main() -> int:
         found = mutations_of(ROOT, app_files(ROOT, asked.paths))
     else:
         found = in_changed_functions(ROOT, changed_lines(ROOT, asked.since))
-    if asked.sample and len(found) > asked.sample:
-        drawn = random.Random(asked.seed).sample(range(len(found)), asked.sample)
-        found = [found[number] for number in sorted(drawn)]
+    found = drawn(ROOT, found, asked.sample, asked.seed)
     if asked.list:
         print(*found, sep="\n")
         return 0

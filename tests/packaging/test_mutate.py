@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -204,6 +205,18 @@ def test_the_functions_that_differ_are_mutated(tree: Path) -> None:
     assert {(one.file, one.function) for one in found} == {
         ("app/core/size.py", "unseen"), ("app/core/new.py", "")
     }  # fmt: skip
+
+
+def test_a_draw_has_only_what_can_run(tree: Path) -> None:
+    found = tool().mutations_of(tree, ["app/core/size.py"])
+    broken = [replace(one, text="(", what="no Python") for one in found]
+    mixed = [*broken, *found]
+    assert tool().drawn(tree, mixed, 0, 0) == found
+    four = tool().drawn(tree, mixed, 4, 7)
+    assert [found.index(one) for one in four] == sorted({found.index(one) for one in four})
+    assert (len(four), tool().drawn(tree, mixed, 4, 7)) == (4, four)
+    assert any(tool().drawn(tree, mixed, 4, seed) != four for seed in range(5))
+    assert tool().drawn(tree, mixed, len(mixed), 7) == found
 
 
 def test_what_no_test_notices_survives_and_the_tree_stays_as_it_was(

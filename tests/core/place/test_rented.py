@@ -29,23 +29,13 @@ from app.core.remote.host import SshHost
 from app.core.remote.record import RemoteRun, remote_runs
 from app.core.run.folder import runs_dir
 from tests.service_server import KEY, FakeService, lambda_cloud, runpod, service_server
-from tests.ssh_server import bundle, empty_home, home, ssh_server
+from tests.ssh_server import bundle, home
+
+pytestmark = pytest.mark.usefixtures("own_home")
 
 SERVICES = {"runpod": (RunPod, runpod), "lambda": (LambdaCloud, lambda_cloud)}
 RENTS = {"runpod": "POST /pods", "lambda": "POST /instance-operations/launch"}
 ENDS = {"runpod": "DELETE /pods/pod0", "lambda": "POST /instance-operations/terminate"}
-
-
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
-    with ssh_server(tmp_path_factory.mktemp("sshd"), shared=True) as host:
-        yield host
-
-
-@pytest.fixture(autouse=True)
-def own_home(sshd: SshHost) -> None:
-    """Each test's runs are its own."""
-    empty_home(sshd)
 
 
 @pytest.fixture(params=SERVICES)

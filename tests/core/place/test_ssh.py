@@ -18,22 +18,12 @@ from app.core.remote.follower import ShellLink
 from app.core.remote.host import SshHost
 from app.core.remote.record import RemoteRun
 from app.core.run.folder import runs_dir
-from tests.ssh_server import bundle, empty_home, home, ssh_server
+from tests.ssh_server import bundle, home
+
+pytestmark = pytest.mark.usefixtures("own_home")
 
 PLACE = SshPlace()
 PLACE.waits_s = (0.0,)
-
-
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
-    with ssh_server(tmp_path_factory.mktemp("sshd"), shared=True) as host:
-        yield host
-
-
-@pytest.fixture(autouse=True)
-def own_home(sshd: SshHost) -> None:
-    """Each test's runs are its own."""
-    empty_home(sshd)
 
 
 def started(sshd: SshHost, tmp_path: Path) -> RemoteRun:
