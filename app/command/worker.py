@@ -32,7 +32,7 @@ def failure(failed: event.Failed) -> UnusableError | FailedError:
     """The exception that a `Failed` event stands for."""
     if failed.unusable:
         return UnusableError(_problems(failed))
-    return FailedError(f"{failed.message} {failed.hint}".strip())
+    return FailedError(failed.text)
 
 
 def _problems(failed: event.Failed) -> list[Problem]:

@@ -44,6 +44,11 @@ class Problem:
             return f"{self.file}:{self.line}" if self.line is not None else self.file
         return self.path
 
+    @property
+    def text(self) -> str:
+        """What is wrong and what to do, beside the field that it is about."""
+        return joined((self.message, self.hint))
+
     def sentence(self) -> str:
         """Everything in one line, for logs and the command line."""
         text = joined((self.where, self.message), ": ")

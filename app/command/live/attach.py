@@ -251,5 +251,5 @@ def _exit_code(run: RunDir, last: Event | None, *, as_json: bool) -> int:
         said = f"{run.name} ended without saying why, or never began."
         raise output.FailedError(f"{said} `luthier resume {shlex.quote(run.name)}` goes on with it.")
     if not as_json and isinstance(last, event.Failed):
-        output.remark(f"error: {last.message} {last.hint}".rstrip())
+        output.remark(f"error: {last.text}")
     return exit_code(last)

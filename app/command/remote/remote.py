@@ -182,7 +182,7 @@ def watch(
         raise output.FailedError(f"{run.name} ended without a word. Its log ends with:\n{tail}")
     last = events[-1]
     if isinstance(last, event.Failed):
-        raise output.FailedError(f"{last.message} {last.hint}".strip())
+        raise output.FailedError(last.text)
     if not as_json:
         output.say(f"It is here  {run.path}")
     return 0

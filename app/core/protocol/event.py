@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from app.core.json_text import parsed_json
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, SpokenPart, WirePart, refusal_text
 
 ODD_NUMBER = 2**53  # no counter reaches it, and arrays of numbers hold none beyond
@@ -67,6 +67,11 @@ class Warned(SpokenPart, Event):
     type: Literal["warned"] = "warned"
     message: str
     hint: str = ""
+
+    @property
+    def text(self) -> str:
+        """What there is to know, and what to do."""
+        return joined((self.message, self.hint))
 
 
 class Inspected(Event):
@@ -289,6 +294,11 @@ class Failed(SpokenPart, Event):
     where: str = ""
     iteration: int | None = None
     unusable: bool = False
+
+    @property
+    def text(self) -> str:
+        """What happened, and what to do."""
+        return joined((self.message, self.hint))
 
 
 AnyEvent: TypeAlias = (

@@ -93,9 +93,7 @@ def make_report(reader: RunReader) -> RunReport:
         _validations(reader),
         _checkpoints(reader),
         *_benchmarks(run),
-        Section(
-            tr("Warnings"), text="\n".join(f"{found.message} {found.hint}".strip() for found in reader.warnings)
-        ),
+        Section(tr("Warnings"), text="\n".join(found.text for found in reader.warnings)),
         Section(tr("Environment"), rows=_environment(run, reader)),
     ]
     return RunReport(

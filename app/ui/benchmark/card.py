@@ -136,7 +136,7 @@ class BenchmarkCard(Card):
 
     def _hindrance(self) -> str:
         if (problem := harness_problem()) is not None:
-            return f"{problem.message} {problem.hint}"
+            return problem.text
         if not self._model or not self._candidates:
             return tr("Choose what is compared, above.")
         return "" if self._names() else tr("Name tasks, such as arc_easy.")

@@ -95,7 +95,7 @@ class BundleDialog(JobDialog):
         if base is not None:
             needed = base.needed_bytes(with_files=self.base.brings)
             found = [*bundle_problems(self._config), *self._place_problems(needed)]
-            said = " ".join(f"{one.message} {one.hint}" for one in found) or said
+            said = " ".join(one.text for one in found) or said
         self._problem.setText(said)
         self._problem.setVisible(bool(said) and not self._job.is_running)
         self._show_buttons()

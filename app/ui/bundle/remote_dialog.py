@@ -150,7 +150,7 @@ class RemoteDialog(JobDialog):
         if place is None:
             return ""
         if found := bundle_problems(self._config):
-            return " ".join(f"{one.message} {one.hint}" for one in found)
+            return " ".join(one.text for one in found)
         if said := self._missing or self.base.problem():
             return said
         if place.needs_host and not self.host.value().strip():

@@ -197,7 +197,7 @@ class ChatDialog(QDialog):
             return str(locate_model(self._base))
         except UnusableError as error:
             first = error.problems[0]
-            self._tell(f"{first.message} {first.hint}".strip(), "error")
+            self._tell(first.text, "error")
             return ""
 
     def _hindrance(self) -> str:

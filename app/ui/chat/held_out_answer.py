@@ -70,7 +70,7 @@ class HeldOutAnswer(QObject):
             model = str(locate_model(base_of(tuned.adapter)))
         except UnusableError as error:
             first = error.problems[0]
-            self.failed.emit(f"{first.message} {first.hint}".strip())
+            self.failed.emit(first.text)
             return
         except OSError as error:
             self.failed.emit(tr("The held-out examples cannot be read: {reason_of}.", reason_of=reason_of(error)))

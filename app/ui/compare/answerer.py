@@ -124,7 +124,7 @@ class Answerer(QObject):
             if self.is_busy:
                 self.progressed.emit(tr("Reading the prompt"))
         elif isinstance(found, event.Warned):
-            self.warned.emit(f"{found.message} {found.hint}".strip())
+            self.warned.emit(found.text)
         elif isinstance(found, event.Answered) and found.request >= self._request:
             self.answered.emit(found.request - self._request, found)
             if found.done:

@@ -184,7 +184,7 @@ class FigureCard(DropCard):
         if isinstance(found, event.Progressed):
             self.measuring.show_progress(found, self._named(found.phase))
         elif isinstance(found, event.Warned):
-            self._warnings.append(self._named(f"{found.message} {found.hint}".strip()))
+            self._warnings.append(self._named(found.text))
         elif isinstance(found, event.Result):
             self.result = found.data
 

@@ -211,7 +211,7 @@ class ServeDialog(QDialog):
             self._fault = ""
         except UnusableError as error:
             first = error.problems[0]
-            self._source, self._fault = None, f"{first.message} {first.hint}".strip()
+            self._source, self._fault = None, first.text
         self._title.setText(self.label)
         self._say("")
         self._show_state()

@@ -168,7 +168,7 @@ class ExportDialog(JobDialog):
                 elif place.is_absolute():
                     text += tr("; {free_bytes} are free there", free_bytes=bytes_text(free_bytes(place)))
                     problems = destination_problems(place, need)
-                    said = " ".join(f"{one.message} {one.hint}" for one in problems)
+                    said = " ".join(one.text for one in problems)
                 else:
                     said = tr("Choose a folder by its whole path.")
             except UnusableError as error:

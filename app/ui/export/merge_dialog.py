@@ -125,7 +125,7 @@ class MergeDialog(JobDialog):
         self._form.setEnabled(not running)
         place = Path(str(self.out.value() or "")).expanduser()
         writable = "" if not place.is_absolute() else " ".join(
-            f"{one.message} {one.hint}".strip() for one in destination_problems(place, 0)
+            one.text for one in destination_problems(place, 0)
         )  # fmt: skip
         self.out.line.setToolTip(writable)
         self.merge_button.setEnabled(not running and not said and place.is_absolute() and not writable)
@@ -144,7 +144,7 @@ class MergeDialog(JobDialog):
         if isinstance(said, event.Progressed):
             self.progress.show_progress(said)
         elif isinstance(said, event.Warned):
-            self._remark.setText(f"{said.message} {said.hint}".strip())
+            self._remark.setText(said.text)
             self._remark.show()
         elif isinstance(said, event.Result):
             self.show_result(said.data)

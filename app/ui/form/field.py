@@ -253,7 +253,7 @@ class Field(QWidget):
             line = self.editor.line if isinstance(self.editor, ComposedEditor) else self.editor
             theme.set_role(line, problem=gravest)
             theme.set_role(self._problem, role=gravest or "note")
-        self._problem.setText("\n".join(f"{p.message} {p.hint}".strip() for p in shown))
+        self._problem.setText("\n".join(p.text for p in shown))
         self._problem.setVisible(bool(shown))
 
 

@@ -100,7 +100,7 @@ class AxisRow(QWidget):
         except UnusableError as error:
             self.axis = None
             if self.values.text().strip():
-                said = " ".join(f"{one.message} {one.hint}".strip() for one in error.problems[:2])
+                said = " ".join(one.text for one in error.problems[:2])
         self.problem.setText(said)
         self.problem.setVisible(bool(said))
         if (self.values.property("problem") or "") != ("error" if said else ""):
@@ -293,7 +293,7 @@ class SweepDialog(QDialog):
         )
 
     def _show_problems(self, problems: Sequence[Problem]) -> None:
-        lines = [f"{one.message} {one.hint}".strip() for one in problems[:NAMED_PROBLEMS]]
+        lines = [one.text for one in problems[:NAMED_PROBLEMS]]
         if len(problems) > NAMED_PROBLEMS:
             lines.append(tr("… and {problems} more", problems=len(problems) - NAMED_PROBLEMS))
         self._problems.setText("\n".join(lines))

@@ -162,7 +162,7 @@ class HostsDialog(JobDialog):
             row.fields["rdma"].setVisible(rdma)
         found = hostfile_problems(hostfile)
         hinders = found or replica_problems(self._config, len(hostfile))
-        self.problem.setText("\n".join(f"{one.message} {one.hint}".strip() for one in hinders))
+        self.problem.setText("\n".join(one.text for one in hinders))
         self.problem.setVisible(bool(hinders))
         running = self._job.is_running
         self._table.setEnabled(not running)

@@ -396,7 +396,7 @@ class RunSession(QObject):
             self.phase = ""
             self._heard_as = RunState.RUNNING
         elif isinstance(found, event.Failed):
-            self.problem = f"{found.message} {found.hint}".strip()
+            self.problem = found.text
         self.emitted.emit(found)
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:

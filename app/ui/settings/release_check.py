@@ -62,7 +62,7 @@ class _Asking(QRunnable):
         try:
             found = newest_release(self._check.address)
         except UnusableError as error:
-            self._check.told.emit(" ".join(f"{one.message} {one.hint}".strip() for one in error.problems), "")
+            self._check.told.emit(" ".join(one.text for one in error.problems), "")
             return
         if found is None:
             self._check.told.emit(tr("No version has been released yet."), "")

@@ -458,7 +458,7 @@ class MainWindow(QMainWindow):
         self.messages.withdraw(SILENT)  # it speaks again
         if isinstance(found, Warned) and self.session.is_live and self.run_panel.is_folded:
             # Open, the panel has it, and keeps it.
-            said, run = f"{found.message} {found.hint}".strip(), self.session.run
+            said, run = found.text, self.session.run
             holds = lambda: self.session.run is run and self.run_panel.is_folded  # noqa: E731
             self.messages.tell(Notice(said, "warning", holds=holds))
         elif isinstance(found, Finished) and found.message and self.run_panel.isVisible():

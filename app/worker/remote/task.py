@@ -78,7 +78,7 @@ def ask_elsewhere(channel: Channel, _job_dir: Path, job: RemoteJob) -> None:
 def _offers(place: Place) -> dict[str, Any]:
     missing = place.missing()
     offers = [] if missing else [asdict(offer) | {"sentence": offer.sentence} for offer in place.offers()]
-    return {"missing": [f"{one.message} {one.hint}".strip() for one in missing], "offers": offers}
+    return {"missing": [one.text for one in missing], "offers": offers}
 
 
 def _keep_key(channel: Channel, place: Place) -> dict[str, Any] | None:

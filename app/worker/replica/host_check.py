@@ -104,5 +104,5 @@ def _row(said: event.Hello | None, problems: list[Problem]) -> dict[str, Any]:
     return {
         "ok": not problems and said is not None,
         "about": about,
-        "problems": [f"{problem.message} {problem.hint}".strip() for problem in problems],
+        "problems": [problem.text for problem in problems],
     }
