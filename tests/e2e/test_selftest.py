@@ -15,8 +15,10 @@ from app.core.system.starter import in_style
 
 
 @pytest.mark.slow
-def test_this_copy_works_and_says_so_in_a_report(tmp_path: Path) -> None:
+def test_this_copy_works_and_says_so_in_a_report(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "TMPDIR": str(tmp_path), "LUTHIER_HOME": "/nowhere"}
+    # Where torch is installed it is imported by transformers, and makes a folder.
+    environment["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path_factory.mktemp("torch"))
     report = tmp_path / "report.json"
     done = subprocess.run(
         [*own_command(), "--selftest", str(report)], env=environment, capture_output=True, text=True, check=False

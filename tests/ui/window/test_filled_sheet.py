@@ -108,6 +108,7 @@ def test_filled_pages_are_what_they_were(qtbot: QtBot, tmp_path: Path, monkeypat
     monkeypatch.setattr("app.ui.worker.job.WorkerProcess", job_worker)
     monkeypatch.setattr("app.ui.run.session.WorkerProcess", FakeWorker)
     monkeypatch.setattr("app.core.run.folder.datetime", Clock)
+    monkeypatch.setattr("app.core.run.benchmark.HARNESS", "of_nobody")  # as where lm-eval is not installed
     Clock.ticks = 0
     pages = FilledPage()
     qtbot.addWidget(pages.window)

@@ -46,7 +46,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home without LM Studio, and a PATH without llama.cpp and Ollama."""
+    """A home without LM Studio, a PATH without llama.cpp and Ollama, and no package of llama.cpp either."""
+    monkeypatch.setattr("app.worker.export.certifying.has_llama_cpp", lambda: False)
     (tmp_path / "home").mkdir()
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
