@@ -399,12 +399,19 @@ def marked(variable: str) -> list[int]:
 
 
 def copy_tree(root: Path, copy: Path) -> None:
-    """What git knows or would add, as it is on disk."""
+    """What git knows or would add, as it is on disk; of modules also what Python made of them, with their times.
+
+    A mutated module is newer than that, and is compiled; all others need not be, in each of many processes.
+    """
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listed, cwd=root, check=True, capture_output=True, text=True).stdout.split("\0"):
         if name and (root / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(root / name, copy / name)
+            path = Path(name)
+            compiled = (root / path.parent).glob(f"__pycache__/{path.stem}.*.pyc") if path.suffix == ".py" else ()
+            for one in (root / path, *compiled):
+                place = copy / one.relative_to(root)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(one, place)
 
 
 def _end(number: int, _: object) -> NoReturn:

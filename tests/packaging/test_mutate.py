@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import py_compile
 import signal
 import subprocess
 import sys
@@ -205,6 +206,18 @@ def test_the_functions_that_differ_are_mutated(tree: Path) -> None:
     assert {(one.file, one.function) for one in found} == {
         ("app/core/size.py", "unseen"), ("app/core/new.py", "")
     }  # fmt: skip
+
+
+def test_what_python_made_of_modules_goes_with_a_copy(tree: Path, tmp_path: Path) -> None:
+    """It is taken for the copy's where it has the time and size of the module there; a mutated one is newer."""
+    module = tree / "app/core/size.py"
+    os.utime(module, (1_700_000_000, 1_700_000_000))
+    compiled = Path(py_compile.compile(str(module), doraise=True))
+    tool().copy_tree(tree, tmp_path / "copy")
+    copied = tmp_path / "copy" / module.relative_to(tree)
+    assert copied.stat().st_mtime == 1_700_000_000
+    assert (tmp_path / "copy" / compiled.relative_to(tree)).read_bytes() == compiled.read_bytes()
+    assert int.from_bytes(compiled.read_bytes()[8:12], "little") == 1_700_000_000
 
 
 def test_a_draw_has_only_what_can_run(tree: Path) -> None:
