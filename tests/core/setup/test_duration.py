@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.core.config.train_config import TrainConfig
+from app.core.model.module_group import Group
 from app.core.setup.duration import SPARE_TIME, Extent, Pace, WorkCosts, duration, extent_of, work_costs
 from app.core.setup.memory_term import StepSize
 from app.core.setup.speed import keep_pace, kept_pace, speed_key
@@ -69,6 +71,25 @@ def test_sampled_answers_count_as_long_as_they_may_become() -> None:
     assert found.is_most
 
 
+def test_answers_are_sampled_so_many_at_a_time() -> None:
+    """A token of n answers takes 12 + n parts, of which 8 were measured: 0.1 s for 20 of them."""
+    for answers, parts in ((1, 13), (8, 20), (32, 44), (33, 44 + 13), (64, 88)):
+        assert PACE.sampling_s(answers, 10) == pytest.approx(10 * 0.1 * parts / 20)
+    assert PACE.sampling_s(0, 10) == 0
+
+
+def test_what_was_not_measured_is_half_of_a_step_and_a_run_ends_with_a_measurement() -> None:
+    chosen = config(batch_size=1)
+    steps = StepPlan.counted(chosen, [(1, 100, 10, 1)], 1)
+    pace = Pace(unit_s=0.01)
+    for iterations, times in ((29, 2), (30, 2), (31, 3), (60, 3)):
+        found = duration(chosen, pace, WorkCosts(), steps, Extent(iterations, measured=3))
+        assert found.measuring == pytest.approx(times * 3 * 100 * 0.005)
+    assert duration(chosen, pace, WorkCosts(), steps, Extent(31)).measuring == 0
+    early = config(**{"early_stopping.enabled": True})
+    assert not duration(early, pace, WorkCosts(), steps, Extent(31)).is_most  # nothing is measured that could end it
+
+
 def test_attention_makes_wide_rows_dearer() -> None:
     assert WorkCosts(head=2.0, attention_span=100).of(StepSize(2, 50, 10)) == 2 * 50 * 1.5 + 20
 
@@ -91,6 +112,9 @@ def test_the_costs_of_a_model_follow_from_its_sizes() -> None:
     body = model.total_parameters - head
     assert found.head == pytest.approx(head / body)
     assert found.attention_span == pytest.approx(max(body / (2 * model.hidden_size * model.num_layers), 1))
+    headless = [one for one in model.modules if one.group not in (Group.HEAD, Group.EMBEDDINGS)]
+    assert work_costs(model.model_copy(update={"modules": tuple(headless)})) == WorkCosts()
+    assert work_costs(model.model_copy(update={"layers": ()})) == WorkCosts()
 
 
 def test_validation_reads_what_the_config_says() -> None:
@@ -109,6 +133,35 @@ def test_the_last_pace_of_a_kind_of_run_is_kept(tmp_path: Path) -> None:
     assert kept_pace(speed_key(llama(), config(train_mode="dpo"), compiled=True), file) is None
     assert kept_pace(speed_key(llama(), config(grad_checkpoint=True), compiled=True), file) is None
     assert speed_key(llama(), config(learning_rate=1e-3, batch_size=2), compiled=True) == key
+
+
+def test_a_kind_of_run_is_known_by_all_that_its_pace_depends_on() -> None:
+    model = llama().model_copy(update={"dtype": "bfloat16", "quantization": "4 bit"})
+    sizes = f"llama/{model.num_layers}x{model.hidden_size}/v{model.vocab_size}/p{model.total_parameters}"
+    plain = f"{sizes}/bfloat16/4 bit/sft/lora/top-1/kept/apart/plain"
+    assert speed_key(model, config(checkpoint_layers=3), compiled=False) == plain
+    again = {"grad_checkpoint": True, "batching": "pack", "fine_tune_type": "dora", "num_layers": 2}
+    other = f"{sizes}/bfloat16/4 bit/sft/dora/top2/again/packed/compiled"
+    assert speed_key(model, config(**again), compiled=True) == other
+    assert speed_key(model, config(**again, checkpoint_layers=3), compiled=True) == other.replace("again", "again3")
+
+
+def test_the_oldest_paces_go_and_a_full_disk_costs_only_the_next_guess(tmp_path: Path) -> None:
+    file = tmp_path / "speeds.json"
+    file.write_text(json.dumps({f"k{number}": {"unit_s": 1.0} for number in range(200)}))
+    keep_pace("k0", PACE, file)
+    assert list(json.loads(file.read_text()))[-2:] == ["k199", "k0"]
+    keep_pace("new", PACE, file)
+    kept = list(json.loads(file.read_text()))
+    assert (len(kept), kept[0], kept[-1]) == (200, "k2", "new")
+    keep_pace("k", PACE, file / "below")  # a folder that cannot be made
+
+
+def test_a_pace_that_no_machine_has_is_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "speeds.json"
+    for number, is_kept in ((9.9e8, True), (1e9, False), (-1e9, False)):
+        file.write_text(json.dumps({"k": {"unit_s": number, "newer": "x"}}))
+        assert kept_pace("k", file) == (Pace(unit_s=number) if is_kept else None)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"KEY": {"unit_s": "fast"}}', '{"KEY": 3}'])

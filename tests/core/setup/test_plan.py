@@ -72,3 +72,21 @@ def test_repeated_rows_do_not_count_when_data_are_split() -> None:
 def test_unknown_data_have_no_parts() -> None:
     assert plan.parts(TrainConfig(), None) is None
     assert plan.train_examples(TrainConfig(), None) is None
+    assert plan.parts(TrainConfig(), report(0)) is None
+    assert plan.parts(TrainConfig(), report(0, valid=10)) is None
+    assert plan.train_examples(TrainConfig(), report(200)) == 160
+
+
+def test_a_share_of_one_kind_alone_is_taken_of_all() -> None:
+    assert plan.parts(TrainConfig(test_fraction=0), report(200)) == plan.Parts(180, 20, 0)
+    assert plan.parts(TrainConfig(valid_fraction=0), report(200)) == plan.Parts(180, 0, 20)
+    assert plan.parts(TrainConfig(), report(200, test=5)) == plan.Parts(180, 20, 5)
+
+
+def test_each_prompt_is_used_as_often_as_its_answers_are() -> None:
+    sampled = TrainConfig(train_mode="grpo", batch_size=4, updates_per_generation=3, epochs=2)
+    assert plan.iterations_per_epoch(sampled, 10) == 9
+    assert plan.iterations(sampled, 10) == 18
+    supervised = TrainConfig(batch_size=4, updates_per_generation=3)
+    assert plan.iterations_per_epoch(supervised, 10) == 3
+    assert plan.iterations_per_epoch(supervised, 0) == 1

@@ -8,6 +8,7 @@ import pytest
 
 from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
+from app.core.problem import Severity
 from app.core.setup.recommendation import (
     alpha_from_scale,
     check_scale,
@@ -40,6 +41,15 @@ def suggested(chosen: TrainConfig, **facts: Any) -> dict[str, Any]:
         (500, "full", 8, {"lora_parameters.rank": 32}),
         (5000, "full", 32, {"lora_parameters.rank": 64}),
         (5000, "full", 64, {}),
+        (49, "keys", 8, {}),
+        (49, "attention", 9, {"targets": "minimal", "lora_parameters.rank": 8}),
+        (50, "mlp", 32, {"targets": "full"}),
+        (200, "minimal", 33, {"targets": "full", "lora_parameters.rank": 32}),
+        (200, "full", 8, {}),
+        (201, "full", 31, {"lora_parameters.rank": 32}),
+        (201, "full", 33, {}),
+        (2000, "full", 32, {}),
+        (2001, "full", 32, {"lora_parameters.rank": 64}),
     ],
 )
 def test_by_data_set_size(examples: int, targets: str, rank: int, expected: dict[str, Any]) -> None:
@@ -58,8 +68,66 @@ def test_more_tokens_than_the_adapter_holds() -> None:
     chosen = config(lora_parameters__rank=4)
     selection = resolve(llama(), chosen)
     held = 2 * selection.trainable_parameters
-    assert suggested(chosen, trained_tokens=held - 1, selection=selection) == {}
-    assert suggested(chosen, trained_tokens=5 * held, selection=selection) == {"lora_parameters.rank": 32}
+    for times, rank in ((1.2, None), (1.25, 8), (2, 8), (5, 32), (1000, 512)):
+        found = suggested(chosen, trained_tokens=round(times * held), selection=selection)
+        assert found == ({"lora_parameters.rank": rank} if rank else {}), times
+    assert suggested(chosen, trained_tokens=5 * held) == {}
+    largest = config(lora_parameters__rank=512)
+    assert suggested(largest, trained_tokens=999 * held, selection=selection) == {}
+
+
+def reasons(chosen: TrainConfig, **facts: Any) -> list[str]:
+    return [one.reason for one in suggest(chosen, **facts)]
+
+
+def test_each_suggestion_says_why() -> None:
+    few = "With 20 examples (fewer than 50), a small adapter learns less by heart."
+    assert reasons(config(), examples=20) == [few, few]
+    assert reasons(config(targets="attention", lora_parameters__rank=64), examples=100) == [
+        "100 examples are enough for attention and MLP: the best quality.",
+        "For 100 examples a rank of 32 is a good balance.",
+    ]
+    many = "5,000 examples (more than 200) hold more than a rank of 32 can take in."
+    assert reasons(config(), examples=5000) == [many]
+    chosen = config(lora_parameters__rank=4)
+    assert reasons(chosen, trained_tokens=65_536, selection=resolve(llama(), chosen)) == [
+        "The data has 65,536 trained tokens, about as many bits; rank 4 holds some 32,768."
+    ]
+    assert reasons(config(fine_tune_type="full")) == [
+        "Full fine-tuning wants about a tenth of LoRA's learning rate: 1e-05."
+    ]
+    assert reasons(config(learning_rate=1e-6)) == [
+        "LoRA trains best at about ten times the rate of full fine-tuning: 0.0001."
+    ]
+    assert reasons(config(bias_correction=False)) == [
+        "Without bias correction Adam's first steps are 3 to 6 times too large; a warm-up holds them back."
+    ]
+    assert reasons(config(lora_parameters__scale=8.0), inspection=wide(4096)) == [
+        'For this model (4,096 wide) and an alpha of 256, the authors of "LoRA Without Regret" found 3.6e-05.'
+    ]
+    assert reasons(config(), inspection=wide(128)) == [
+        "A model so small wants another alpha: its rate cannot make up for it."
+    ]
+
+
+def test_full_training_is_told_nothing_of_adapters() -> None:
+    full = config(fine_tune_type="full", learning_rate=1e-5, targets="attention", lora_parameters__rank=4)
+    selection = resolve(llama(), config())
+    assert suggested(full, examples=20, trained_tokens=10**12, selection=selection, inspection=wide(128)) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ({"bias_correction": False}, "warmup"),
+        ({"bias_correction": False, "optimizer": "adamw"}, "warmup"),
+        ({"bias_correction": False, "optimizer": "sgd"}, None),
+        ({"bias_correction": False, "warmup": 10.0}, None),
+        ({"bias_correction": False, "schedule": "custom"}, None),
+    ],
+)
+def test_a_warm_up_is_for_adam_whose_bias_is_not_corrected(values: dict[str, Any], path: str | None) -> None:
+    assert suggested(TrainConfig().with_values(values)) == ({path: 0.05} if path else {})
 
 
 @pytest.mark.parametrize(
@@ -109,9 +177,45 @@ def test_alpha_and_rate_far_from_what_suits_the_model_are_warned_of(
     assert check_scale(chosen) == []  # of an unknown model nothing is said
 
 
+@pytest.mark.parametrize(
+    ("hidden_size", "scale", "rate", "said"),
+    [
+        (4096, 32.0, 1e-4, "Alpha 1024 (scale 32) with a learning rate of 0.0001 is 11 × what suits this model; the "
+         "loss may jump, and it may forget what it knew. Lower the learning rate, to 8.9e-06 for example."),
+        (4096, 1000.0, 1e-3, "Alpha 32000 (scale 1000) with a learning rate of 0.001 is 3,501 × what suits this "
+         "model; the loss may jump, and it may forget what it knew. Lower the learning rate, to 2.9e-07 for "
+         "example."),
+        (4096, 1.0, 2e-6, "Alpha 32 (scale 1) with a learning rate of 2e-06 is 1/143 of what suits this model; it "
+         "will learn slowly. Raise the learning rate, to 0.00029 for example."),
+        (128, 1.0, 1e-4, "Alpha 32 (scale 1) with a learning rate of 0.0001 is 1/43 of what suits this model; it "
+         "will learn slowly. Raise the alpha, to 1024 (scale 32) for example."),
+        (128, 9000.0, 1e-4, "Alpha 288000 (scale 9000) with a learning rate of 0.0001 is 210 × what suits this "
+         "model; the loss may jump, and it may forget what it knew. Lower the alpha, to 1024 (scale 32) for "
+         "example."),
+    ],
+)  # fmt: skip
+def test_what_is_far_from_the_rule_says_how_far_and_what_to_set(
+    hidden_size: int, scale: float, rate: float, said: str
+) -> None:
+    [found] = check_scale(config(lora_parameters__scale=scale, learning_rate=rate), wide(hidden_size))
+    assert (found.path, found.text, found.severity) == ("lora_parameters.scale", said, Severity.WARNING)
+
+
+def test_the_alpha_of_a_tiny_model_stays_between_the_least_and_the_most() -> None:
+    for rate, alpha in ((1e6, 0.5), (1e-12, 262_144.0)):
+        [found] = suggest(config(learning_rate=rate), inspection=wide(128))
+        assert alpha_from_scale(found.value, 32) == alpha
+
+
 def test_an_alpha_below_one_is_warned_of() -> None:
     [found] = check_scale(config(lora_parameters__rank=8, lora_parameters__scale=0.1))
-    assert "An alpha of 0.8 is below 1" in found.message
+    assert found.text == "An alpha of 0.8 is below 1: the adapter hardly counts. 32 is usual."
+    assert found.severity is Severity.WARNING
+    assert check_scale(config(lora_parameters__rank=8, lora_parameters__scale=0.125)) == []
+    both = check_scale(config(lora_parameters__rank=8, lora_parameters__scale=0.1, learning_rate=1e-6), wide(4096))
+    assert [one.message.partition(" is ")[0] for one in both] == [
+        "An alpha of 0.8", "Alpha 0.8 (scale 0.1) with a learning rate of 1e-06",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
