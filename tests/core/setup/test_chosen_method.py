@@ -8,8 +8,17 @@ import pytest
 
 from app.core.config.train_config import TrainConfig
 from app.core.method.table import METHODS, MODES, PATHS
+from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
-from app.core.setup.chosen_method import clip_range, method_of, needs_reference
+from app.core.setup.chosen_method import (
+    clip_range,
+    has_judge,
+    locate_judge,
+    method_of,
+    needs_reference,
+    prompt_limit,
+    uses_rewards,
+)
 from app.core.setup.config_file import dump_config, load_config, parse_config
 from app.core.setup.method_check import check_method
 
@@ -80,6 +89,30 @@ def test_the_clip_range(values: dict[str, object], expected: tuple[float, float]
     assert clip_range(TrainConfig.model_validate({"train_mode": "grpo"} | values)) == expected
 
 
+def test_whose_word_counts_on_sampled_answers() -> None:
+    def found(**values: object) -> tuple[bool, bool]:
+        config = TrainConfig.model_validate(values)
+        return uses_rewards(config), has_judge(config)
+
+    assert found(train_mode="grpo") == (True, False)
+    assert found(train_mode="grpo", judge="a") == (True, False)
+    assert found(train_mode="online_dpo") == (True, False)
+    assert found(train_mode="online_dpo", judge=" ") == (True, False)
+    assert found(train_mode="online_dpo", judge="a") == (False, True)
+    assert found(train_mode="dpo", judge="a") == (False, False)
+    assert prompt_limit(TrainConfig(max_seq_length=100, max_completion_length=30)) == 70
+
+
+def test_a_judge_that_is_no_model_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(UnusableError) as of_model:
+        locate_model(str(tmp_path))
+    with pytest.raises(UnusableError) as of_judge:
+        locate_judge(TrainConfig(judge=str(tmp_path)))
+    (expected,), (found,) = of_model.value.problems, of_judge.value.problems
+    assert (found.path, found.text, found.severity) == ("judge", expected.text, expected.severity)
+    assert expected.hint
+
+
 def test_who_needs_a_reference() -> None:
     def needs(**values: object) -> bool:
         return needs_reference(TrainConfig.model_validate(values))
@@ -90,3 +123,4 @@ def test_who_needs_a_reference() -> None:
     assert not needs(train_mode="grpo", beta=0)
     assert not needs(train_mode="orpo")
     assert not needs()
+    assert needs(train_mode="dpo", beta=0)

@@ -1,5 +1,6 @@
 """Config files: mlx-lm's keys, faults with their lines, unknown keys kept, paths, migrations."""
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -9,13 +10,21 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, TrainConfig
 from app.core.method.table import PATHS
-from app.core.problem import Severity, UnusableError
+from app.core.problem import Problem, Severity, UnusableError
 from app.core.setup import config_file
-from app.core.setup.config_file import dump_config, load_config, parse_config, save_config
+from app.core.setup.config_file import (
+    LoadedConfig,
+    dump_config,
+    load_config,
+    parse_config,
+    save_config,
+    validation_problems,
+)
 
 
 def faults(text: str) -> list[tuple[str, int | None, str]]:
@@ -42,6 +51,23 @@ def test_the_file_has_the_keys_of_mlx_lm_at_the_top() -> None:
     assert tree["lora_parameters"] == {"rank": 32, "scale": 1.0, "dropout": 0.0}
 
 
+def test_a_file_has_no_line_of_what_nobody_set() -> None:
+    empty = (
+        "valid_data", "test_data", "group_feature", "system_feature", "sheet", "answers_by", "encoding",
+        "adapter_path", "report_to", "project_name",
+    )  # fmt: skip
+    left_out = {*empty, "resume_adapter_file", "lr_schedule", "optimizer_config"}
+    plain = yaml.safe_load(dump_config(TrainConfig(bias_correction=False)))
+    assert left_out & plain.keys() == set()
+    assert set(TrainConfig.model_fields) - plain.keys() - left_out == {path.partition(".")[0] for path in PATHS}
+    filled = TrainConfig().with_values(
+        dict.fromkeys(empty, "x") | {"resume_adapter_file": "a", "lr_schedule": {"name": "y"}}
+    )
+    assert left_out <= yaml.safe_load(dump_config(filled)).keys()
+    assert "seed" not in yaml.safe_load(dump_config(filled, ["seed"]))
+    assert "keys" not in yaml.safe_load(dump_config(filled))["lora_parameters"]
+
+
 def test_every_fault_is_told_at_once_with_its_line() -> None:
     found = faults("batch_size: 0\nseed: 1\nlora_parameters:\n  rank: many\n  scale: 1\noptimizer: adamx\n")
     assert {(path, line) for path, line, _ in found} == {
@@ -55,13 +81,14 @@ def test_every_fault_is_told_at_once_with_its_line() -> None:
     ("text", "line", "word"),
     [
         ("a: [1\nb: 2\n", 2, "YAML"),
-        ("- 1\n- 2\n", 1, "key: value"),
+        ("- 1\n- 2\n", 1, "A config is a list of `key: value` lines; this file is something else."),
+        ("a: 1\n? [1, 2]\n: 3\n", 2, "This is not valid YAML: a key must be a plain word."),
         ("seed: 1\nseed: 2\n", 2, "twice"),
         ("x: !!python/object:os.system {}\n", 1, "YAML"),
         ("a: 1\n1: 2\n", 2, "`1` is not a word"),
         ("a: 1\nyes: 2\n", 2, "`yes` is not a word"),
         ("a: 1\n<<: {x: 1, 2020-01-01: 2}\n", 2, "`2020-01-01` is not a word"),
-        ("a: 1\nconfig_version: 99\n", 2, "version 99"),
+        ("a: 1\nconfig_version: 99\n", 2, "The file is of version 99, this Luthier knows up to 1."),
         ("a: 1\nconfig_version: true\n", 2, "true is no version of a config"),
         ("a: 1\nconfig_version: -1\n", 2, "-1 is no version of a config"),
         ("\tseed: 1\n", 1, "YAML"),
@@ -73,6 +100,69 @@ def test_files_that_are_no_config_say_so(text: str, line: int | None, word: str)
     [(_, found_line, message)] = faults(text)
     assert found_line == line
     assert word in message
+
+
+def test_a_version_that_is_newer_says_what_to_do() -> None:
+    with pytest.raises(UnusableError) as caught:
+        parse_config("config_version: 2\n", name="c.yaml")
+    assert caught.value.problems[0].hint == "Update Luthier to open it."
+    assert parse_config("config_version: 0\ntargets: full\n").config == parse_config("targets: full\n").config
+
+
+def test_each_fault_says_what_the_field_takes() -> None:
+    with pytest.raises(UnusableError) as caught:
+        parse_config(
+            "config_version: 1\nbatch_size: 0\noptimizer: adamx\nlora_parameters: {rank: null}\n"
+            f"train: {{a: {'b' * 80}}}\nmask_prompt: 7\nearly_stopping: {{patience: [1, true]}}\n",
+            name="c.yaml",
+        )
+    found = {one.path: (one.line, one.message, one.hint) for one in caught.value.problems}
+    shown = "{'a': '" + "b" * 50
+    assert found == {
+        "batch_size": (2, "`batch_size`: 0 is not usable: input should be greater than or equal to 1.",
+                       "Batch size takes 1 to 64."),
+        "optimizer": (3, "`optimizer`: 'adamx' is not usable: input should be 'adam', 'adamw', 'muon', 'sgd', "
+                      "'adafactor' or 'lion'.", "Optimizer is one of adam, adamw, muon, sgd, adafactor, lion."),
+        "lora_parameters.rank": (4, "`lora_parameters.rank`: null is not usable: input should be a valid integer.",
+                                 "LoRA rank takes 1 to 512."),
+        "train": (5, f"`train`: {shown}… is not usable: input should be a valid boolean.", ""),
+        "mask_prompt": (6, "`mask_prompt`: 7 is not usable: input should be a valid boolean, unable to interpret "
+                        "input.", ""),
+        "early_stopping.patience": (7, "`early_stopping.patience`: [1, True] is not usable: input should be a valid "
+                                    "integer.", "Patience takes 1 to 1,000."),
+    }  # fmt: skip
+    with pytest.raises(ValidationError) as refused:
+        TrainConfig().with_value("batch_size", True)
+    [problem] = validation_problems(refused.value)
+    assert (problem.message, problem.file, problem.line) == (
+        "true is not usable: input should be a valid integer.", "", None,
+    )  # fmt: skip
+
+
+def test_what_a_file_brings_is_told_in_a_few_sentences() -> None:
+    text = "config_version: 1\nlerning_rate: 1\nodd: 2\nstrange: 3\n"
+    assert parse_config(text).told() == (
+        "Luthier has no key `lerning_rate`; it is kept, and trains nothing. Is `learning_rate` meant? "
+        "Keys that Luthier does not use are kept: odd, strange."
+    )
+    assert parse_config("config_version: 1\n").told() == ""
+    foreign = LoadedConfig(TrainConfig(), trainer="Axolotl")
+    at = [Problem("seed", "One.", Severity.WARNING), Problem("iters", "Two.", Severity.WARNING)]
+    noted = [Problem("data", "Three.", Severity.NOTE), Problem("", "This came from Axolotl.", Severity.NOTE)]
+    for count, said in (
+        (0, "This came from Axolotl."),
+        (1, "1 of its settings is not taken over as it stands: see beside the fields. This came from Axolotl."),
+        (2, "2 of its settings are not taken over as they stand: see beside the fields. This came from Axolotl."),
+    ):
+        assert dataclasses.replace(foreign, problems=(*at[:count], *noted)).told() == said
+
+
+def test_a_file_of_which_nothing_means_anything_is_known_as_such() -> None:
+    assert parse_config("odd: 1\nstrange: 2\n").says_nothing
+    assert parse_config("").says_nothing
+    for text in ("odd: 1\nseed: 2\n", "odd: 1\nlerning_rate: 2\n"):
+        assert not parse_config(text).says_nothing
+    assert parse_config("config_version: 1\nseed: 2\n").named == {"config_version", "seed", "bias_correction"}
 
 
 def test_unknown_keys_are_kept_shown_and_written_back() -> None:
@@ -140,9 +230,14 @@ def test_every_path_of_a_file_starts_there(path: str, tmp_path: Path, monkeypatc
 
 def test_unreadable_files_are_told_in_words(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00seed")
-    for path, word in ((tmp_path / "none.yaml", "cannot be read"), (tmp_path / "b.yaml", "UTF-8")):
-        with pytest.raises(UnusableError, match=word):
+    for path, said in (
+        (tmp_path / "none.yaml", "The file cannot be read: No such file or directory."),
+        (tmp_path / "b.yaml", "This is not a text file in UTF-8."),
+        (tmp_path, "This is no file: a folder, a pipe or a device."),
+    ):
+        with pytest.raises(UnusableError) as caught:
             load_config(path)
+        assert caught.value.problems == [Problem("", said, file=str(path))]
 
 
 def test_saving_never_leaves_half_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

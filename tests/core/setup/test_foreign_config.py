@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from app.core.problem import Problem, Severity, UnusableError
-from app.core.setup.config_file import LoadedConfig, dump_config, load_config, parse_config
+from app.core.setup.config_file import UNUSED, LoadedConfig, dump_config, load_config, parse_config
 
 BASE = "model: m\ndata: d\n"
 
@@ -127,21 +127,37 @@ def test_values_arrive_as_mlx_lm_reads_them(text: str, values: dict[str, Any]) -
 
 
 @pytest.mark.parametrize(
-    ("text", "path", "word"),
+    ("text", "path", "said"),
     [
-        ("train: false\ntest: true", "train", "luthier evaluate"),
-        ("hf_dataset: {path: a/b}", "hf_dataset", "JSONL"),
-        ("load_in_4bits: true", "load_in_4bits", "convert"),
-        ("qat_enable: true", "qat_enable", "Quantization-aware"),
-        ("sft_loss_type: dft", "sft_loss_type", "dft"),
-        ("dpo_loss_type: dpop", "dpo_cpo_loss_type", "sigmoid"),
-        ("lora_parameters: {rank: 8, alpha: -3}", "lora_parameters.alpha", "above 0"),
-        ("lora_parameters: {rank: 8, alpha: many}", "lora_parameters.alpha", "above 0"),
-        ("lora_parameters: {rank: 0, alpha: 16}", "lora_parameters.rank", "greater than or equal to 1"),
+        ("train: false\ntest: true", "train",
+         "`train: false` with `test: true` asks for a measurement, not for training. "
+         "Measure with `luthier evaluate --model … --adapter-path … --data …`."),
+        ("hf_dataset: {path: a/b}", "hf_dataset",
+         "Luthier does not download data sets. Save it as JSONL or Parquet, and name the file under `data`."),
+        ("load_in_4bits: true", "load_in_4bits",
+         "`load_in_4bits` asks for a model that is quantized while it is loaded. "
+         "Quantize it once (`luthier models convert`), and name that under `model`."),
+        ("qat_enable: true", "qat_enable", "Quantization-aware training is not there. Leave `qat_enable` out."),
+        ("sft_loss_type: dft", "sft_loss_type", "The loss 'dft' is not there; Luthier's is nll."),
+        ("lora_parameters: {rank: 8, alpha: -3}", "lora_parameters.alpha",
+         "`lora_parameters.alpha`: -3 is not a number above 0."),
+        ("lora_parameters: {rank: 8, alpha: 0}", "lora_parameters.alpha",
+         "`lora_parameters.alpha`: 0 is not a number above 0."),
+        ("lora_parameters: {rank: 8, alpha: true}", "lora_parameters.alpha",
+         "`lora_parameters.alpha`: True is not a number above 0."),
+        ("lora_parameters: {rank: 8, alpha: many}", "lora_parameters.alpha",
+         "`lora_parameters.alpha`: 'many' is not a number above 0."),
+        ("lora_parameters: {rank: 0, alpha: 16}", "lora_parameters.rank",
+         "`lora_parameters.rank`: 0 is not usable: input should be greater than or equal to 1. "
+         "LoRA rank takes 1 to 512."),
     ],
-)
-def test_what_luthier_cannot_do_is_refused_by_name(text: str, path: str, word: str) -> None:
-    assert word in refusals(f"{BASE}{text}\n")[path]
+)  # fmt: skip
+def test_what_luthier_cannot_do_is_refused_by_name(text: str, path: str, said: str) -> None:
+    assert refusals(f"{BASE}{text}\n") == {path: f"c.yaml:3: {said}"}
+
+
+def test_a_loss_that_is_not_there_is_refused_by_the_name_that_luthier_has_for_it() -> None:
+    assert "sigmoid" in refusals(f"{BASE}dpo_loss_type: dpop\n")["dpo_cpo_loss_type"]
 
 
 def test_refusals_and_faults_are_told_at_once() -> None:
@@ -149,22 +165,107 @@ def test_refusals_and_faults_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "path", "severity"),
+    ("text", "path", "severity", "said"),
     [
-        ("train: true\ntest: true", "test", Severity.WARNING),
-        ("reward_scaling: 2.0\ntrain_type: lora", "reward_scaling", Severity.WARNING),
-        ("trust_remote_code: true", "trust_remote_code", Severity.WARNING),
-        ("adapter_path: adapters", "adapter_path", Severity.NOTE),
-        ("train: true\nwandb: my-project", "wandb", Severity.NOTE),
-        ("lora_rank: 8", "lora_rank", Severity.WARNING),
-        ("lora_parameters: {target_modules: [q_proj]}", "lora_parameters.target_modules", Severity.WARNING),
-        ("training_mode: normal", "training_mode", Severity.WARNING),
-        ("grad_accumulation: 2", "grad_accumulation", Severity.WARNING),
-        ("epochs: 3\niters: 30", "iters", Severity.WARNING),
+        ("train: true\ntest: true", "test", Severity.WARNING,
+         "A run does not measure the test data by itself. Measure afterwards with `luthier evaluate`, or in "
+         "Compare."),
+        ("train: false", "train", Severity.WARNING,
+         "`train: false` is set aside: this is a config to train with."),
+        ("reward_scaling: 2.0\ntrain_type: lora", "reward_scaling", Severity.WARNING,
+         "`reward_scaling: 2.0` has no effect here: no method of Luthier reads it."),
+        ("delta: 3\ntrain_type: lora", "delta", Severity.WARNING,
+         "`delta: 3` has no effect here: no method of Luthier reads it."),
+        ("trust_remote_code: true", "trust_remote_code", Severity.WARNING,
+         "Luthier never runs code that comes with a model."),
+        ("adapter_path: adapters", "adapter_path", Severity.NOTE,
+         "The adapter is written into the run's own folder, not there."),
+        ("train: true\nwandb: my-project", "wandb", Severity.NOTE,
+         "`wandb` is read as `report_to: wandb`, with the project's name."),
+        ("use_dora: true", "use_dora", Severity.NOTE, "`use_dora` is read as `fine_tune_type: dora`."),
+        ("lora_layers: 6", "lora_layers", Severity.NOTE, "`lora_layers` is read as `num_layers`."),
+        ("lora_rank: 8", "lora_rank", Severity.WARNING,
+         "Luthier has no key `lora_rank`; it is kept, and trains nothing. Is `lora_parameters.rank` meant?"),
+        ("lora_parameters: {target_modules: [q_proj]}", "lora_parameters.target_modules", Severity.WARNING,
+         "Luthier has no key `lora_parameters.target_modules`; it is kept, and trains nothing. "
+         "Is `lora_parameters.keys` meant?"),
+        ("training_mode: normal", "training_mode", Severity.WARNING,
+         "Luthier has no key `training_mode`; it is kept, and trains nothing. Is `train_mode` meant?"),
+        ("grad_accumulation: 2", "grad_accumulation", Severity.WARNING,
+         "Luthier has no key `grad_accumulation`; it is kept, and trains nothing. "
+         "Is `grad_accumulation_steps` meant?"),
+        ("epochs: 3\niters: 30", "iters", Severity.WARNING,
+         "`epochs: 3` says how long the run is: `iters: 30` does not count. Leave one of them out."),
+        ("lora_parameters: {rank: 16, alpha: 32}", "lora_parameters.alpha", Severity.NOTE,
+         "`alpha: 32` is read as PEFT's: alpha ÷ rank is a scale of 2."),
+        ("lora_parameters: {rank: 16, alpha: 32, scale: 5}", "lora_parameters.alpha", Severity.NOTE,
+         "`alpha: 32` is not used: the file names a scale, which is what multiplies."),
     ],
-)
-def test_what_has_no_effect_is_told(text: str, path: str, severity: Severity) -> None:
-    assert told(parse_config(f"{BASE}{text}\n"), path).severity is severity
+)  # fmt: skip
+def test_what_has_no_effect_is_told(text: str, path: str, severity: Severity, said: str) -> None:
+    found = told(parse_config(f"{BASE}{text}\n", name="c.yaml"), path)
+    line = next(number for number, one in enumerate(f"{BASE}{text}".splitlines(), 1) if path.split(".")[0] in one)
+    assert (found.severity, found.text, found.file, found.line) == (severity, said, "c.yaml", line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train: true\ntest: false", "train_type: lora\nreward_scaling: 1.0\ndelta: null", "train_type: lora\ndelta: 50",
+        "trust_remote_code: false", "adapter_path: null", "load_in_4bits: false\nqat_enable: false",
+        "sft_loss_type: nll", "train: true\nhf_dataset: null", "use_dora: false", "epochs: null\niters: 30",
+        "lora_parameters: {rank: 8, alpha: null}",
+    ],
+)  # fmt: skip
+def test_what_is_off_is_not_told(text: str) -> None:
+    problems = parse_config(f"{BASE}{text}\n").problems
+    assert {one.severity for one in problems} <= {Severity.NOTE}
+    assert {one.path for one in problems if one.message != UNUSED} <= {"", "train_type"}
+
+
+def test_what_a_file_leaves_out_is_listed_with_its_value() -> None:
+    rest = "every linear matrix of those layers, no early stopping, the last weights are kept."
+    common = (
+        "learning_rate 1e-05, max_seq_length 2048, steps_per_report 10, steps_per_eval 200, save_every 100, "
+        "val_batches 25"
+    )
+    begun = "This file has none of Luthier's keys, so what it leaves out is as in"
+    assert told(parse_config(BASE, name="c.yaml"), "") == Problem(
+        "",
+        f"{begun} mlx-lm: batch_size 4, iters 1000, num_layers 16, {common}, rank 8, scale 20.0, dropout 0.0, {rest}",
+        Severity.NOTE,
+        file="c.yaml",
+    )
+    theirs = f"{BASE}train_mode: dpo\ntrain_type: lora\n"
+    assert told(parse_config(theirs), "").message == (
+        f"{begun} mlx-lm-lora: batch_size 1, num_layers -1, beta 0.1, group_size 4, temperature 0.8, "
+        f"max_completion_length 512, {common}, iters 100, rank 8, scale 10.0, dropout 0.0, {rest}"
+    )
+    long = parse_config(f"{theirs}epochs: 2\n")
+    assert ("iters" in told(long, "").message, long.config.epochs) == (False, 2.0)
+    of_two = parse_config(f"{BASE}train_mode: online_dpo\ntrain_type: lora\nmax_completion_length: 64\n")
+    assert "group_size" not in told(of_two, "").message
+    assert of_two.config.group_size == 2
+    named = parse_config(f"{BASE}lora_parameters: {{keys: [self_attn.q_proj]}}\n")
+    assert "every linear matrix" not in told(named, "").message
+
+
+def test_an_older_name_gives_way_to_the_newer_one_in_the_same_file() -> None:
+    loaded = parse_config(f"{BASE}lora_layers: 6\nnum_layers: 4\n")
+    assert loaded.config.num_layers == 4
+    assert told(loaded, "lora_layers").message == UNUSED
+    chosen = parse_config(f"{BASE}use_dora: true\nfine_tune_type: lora\n")
+    assert chosen.config.fine_tune_type == "lora"
+
+
+def test_the_project_of_weights_and_biases_is_the_one_that_is_named() -> None:
+    def read(text: str) -> tuple[str, str]:
+        config = parse_config(f"{BASE}{text}\n").config
+        return config.report_to, config.project_name
+
+    assert read("wandb: mine") == ("wandb", "mine")
+    assert read("wandb: mine\nproject_name: other") == ("wandb", "other")
+    assert read("wandb: mine\nreport_to: tensorboard") == ("tensorboard", "")
 
 
 def test_what_another_trainers_key_means_is_named() -> None:
