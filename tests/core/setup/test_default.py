@@ -10,7 +10,7 @@ import yaml
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.report import DataReport, SplitReport
-from app.core.setup.default import following_values, spacing, starter_values
+from app.core.setup.default import following_values, is_starters, spacing, starter_values
 from app.core.system import starter
 
 
@@ -48,7 +48,32 @@ def test_nothing_follows_from_data_that_are_not_known() -> None:
     assert following_values(TrainConfig(), None) == {}
     assert "mask_prompt" not in following_values(TrainConfig(), dataclasses.replace(report("chat"), usable=False))
     counted = following_values(TrainConfig(epochs=None, iters=1000), None)
-    assert set(counted) == {"steps_per_eval", "save_every"}
+    assert counted == {"steps_per_eval": 80, "save_every": 80}
+    assert following_values(TrainConfig(epochs=3), report("preference", 250)) == {
+        "steps_per_eval": 40, "save_every": 40,  # of 3 × 200
+    }  # fmt: skip
+
+
+def test_the_starters_model_and_data_are_known_by_their_place(tmp_path: Path) -> None:
+    model, data = starter.model_dir(), starter.examples_dir()
+    (tmp_path / "link").symlink_to(model)
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    found = {
+        (part, path): is_starters(part, path)
+        for part in ("model", "data", "valid_data")
+        for path in (str(model), str(tmp_path / "link"), str(data), str(tmp_path / "round"), "")
+    }
+    assert [key for key, is_it in found.items() if is_it] == [
+        ("model", str(model)), ("model", str(tmp_path / "link")), ("data", str(data)),
+    ]  # fmt: skip
+
+
+def test_without_a_starter_nothing_is_the_starters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def none() -> Path:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(starter, "model_dir", none)
+    assert not is_starters("model", str(tmp_path))
 
 
 def test_the_starters_settings_are_those_of_its_file() -> None:
@@ -58,6 +83,11 @@ def test_the_starters_settings_are_those_of_its_file() -> None:
         assert found[key] == tree[key]
     assert found["lora_parameters.scale"] == tree["lora_parameters"]["scale"]
     assert found["epochs"] is None
+    assert set(starter_values("data", TrainConfig())) == {
+        "epochs", "iters", "mask_prompt", "mask_turns", "steps_per_report", "steps_per_eval", "save_every",
+        "val_batches", "final_adapter",
+    }  # fmt: skip
+    assert {"max_seq_length", "num_layers", "lora_parameters.rank"} <= starter_values("model", TrainConfig()).keys()
 
 
 def test_a_method_keeps_its_own_settings_on_the_starter() -> None:

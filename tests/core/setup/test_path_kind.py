@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -88,22 +89,83 @@ def test_a_folder_with_examples_is_data_also_one_level_down(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("model.gguf", "safetensors version"),
-        ("photo.png", "is not a model"),
-        ("weights.safetensors", "config.json"),
-        ("adapters.safetensors", "adapter_config.json"),
+        ("model.GGUF", "model.GGUF: GGUF models are for inference. "
+         "Drop the folder of the model's safetensors version."),
+        ("photo.png", "photo.png is not a model, a config, a run or a data file that Luthier reads."),
+        ("README", "README is not a model, a config, a run or a data file that Luthier reads."),
+        ("weights.safetensors", "weights.safetensors lies without its config.json: it cannot be loaded alone."),
+        ("adapters.safetensors", "adapters.safetensors lies without its adapter_config.json: "
+         "put both into one folder."),
+        ("._chat.jsonl", "._chat.jsonl only keeps what macOS knows of chat.jsonl: drop that one."),
+        ("rows.json", ""),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_used_says_why(tmp_path: Path, name: str, said: str) -> None:
-    found = sort_path(made(tmp_path / name))
-    assert found.kind is PathKind.UNUSABLE
-    assert said in found.reason
+    path = made(tmp_path / name)
+    found = sort_path(path)
+    assert found == (SortedPath(PathKind.UNUSABLE, path, said) if said else SortedPath(PathKind.DATA, path))
+    assert found.intent == (said or "Use as training data")
 
 
 def test_an_empty_folder_and_a_missing_file_say_what_is_missing(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    assert "config.json" in sort_path(tmp_path / "empty").reason
-    assert "does not exist" in sort_path(tmp_path / "gone.jsonl").reason
+    empty, gone = tmp_path / "empty", tmp_path / "gone.jsonl"
+    empty.mkdir()
+    said = "empty holds neither a model (config.json), nor examples (.jsonl, .csv, …), nor a run."
+    assert sort_path(empty) == SortedPath(PathKind.UNUSABLE, empty, said)
+    assert sort_path(gone) == SortedPath(PathKind.UNUSABLE, gone, f"{gone} does not exist.")
+
+
+def test_what_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder below that is closed holds nothing; the one that was dropped cannot be told apart."""
+    made(tmp_path / "chats" / "closed" / "train.jsonl")
+    (tmp_path / "chats" / "open").mkdir()
+    real = os.scandir
+
+    def scandir(folder: Path) -> object:
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr("app.core.setup.path_kind.os.scandir", scandir)
+    assert sort_path(tmp_path / "chats").kind is PathKind.UNUSABLE
+    made(tmp_path / "chats" / "open" / "train.jsonl")
+    assert sort_path(tmp_path / "chats").kind is PathKind.DATA
+    found = sort_path(tmp_path / "chats" / "closed")
+    assert (found.kind, found.reason) == (PathKind.UNUSABLE, "closed cannot be read: Permission denied.")
+
+
+def test_only_a_small_json_file_may_be_a_config(tmp_path: Path) -> None:
+    text = '{"model": "m", "lora": {"lora_r": 8}}'
+    for size, kind in ((64_000, PathKind.CONFIG), (64_001, PathKind.DATA)):
+        assert sort_path(made(tmp_path / "a.json", text.ljust(size))).kind is kind
+    assert sort_path(made(tmp_path / "a.json", '{"model": ')).kind is PathKind.DATA
+    assert sort_path(made(tmp_path / "a.json", '["model"]')).kind is PathKind.DATA
+
+
+def test_a_run_has_a_config_and_what_it_did(tmp_path: Path) -> None:
+    config = made(tmp_path / "config.yaml")
+    assert sort_path(tmp_path).kind is PathKind.UNUSABLE
+    made(tmp_path / "job.json")
+    assert sort_path(tmp_path) == SortedPath(PathKind.RUN, tmp_path)
+    config.unlink()
+    assert sort_path(made(tmp_path / "events.jsonl")).kind is PathKind.DATA
+
+
+def test_a_model_beside_an_adapter_is_the_model(model: Path) -> None:
+    made(model / "adapter_config.json")
+    assert sort_path(model) == SortedPath(PathKind.MODEL, model)
+    assert sort_path(model / "config.json") == SortedPath(PathKind.MODEL, model)
+
+
+def test_hidden_files_and_folders_hold_no_data(tmp_path: Path) -> None:
+    made(tmp_path / "chats" / ".train.jsonl")
+    made(tmp_path / "chats" / ".cache" / "train.jsonl")
+    made(tmp_path / "chats" / "deep" / "below" / "train.jsonl")
+    assert sort_path(tmp_path / "chats").kind is PathKind.UNUSABLE
+    for name in ("train.csv.gz", "book.pdf", "rows.zip", "notes.TXT"):
+        file = made(tmp_path / "chats" / name)
+        assert sort_path(tmp_path / "chats").kind is PathKind.DATA, name
+        file.unlink()
 
 
 def test_a_data_set_of_the_hugging_face_cache_is_data_however_deep_its_files_lie(tmp_path: Path) -> None:
