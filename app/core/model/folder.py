@@ -113,8 +113,8 @@ def find_models(extra_folders: Iterable[Path] = ()) -> list[ModelEntry]:
         snapshot = _newest(repository)
         if snapshot is not None and _is_language_model(snapshot):
             found.setdefault(snapshot, _entry(_repository_name(repository), snapshot, cached=True))
-    for folder in extra_folders:
-        for path in _folders(Path(folder).expanduser(), _DEPTH):
+    for folder in (Path(one).expanduser() for one in extra_folders):
+        for path in _folders(folder, _DEPTH):
             resolved = path.resolve()
             if resolved not in found:
                 name = path.name if path.parent == folder else f"{path.parent.name}/{path.name}"

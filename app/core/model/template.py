@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.model.vocabulary import added_tokens, end_tokens
 from app.core.system import place
 from app.core.system.title import path_title
@@ -77,7 +78,7 @@ def template_offers(folder: Path) -> list[TemplateOffer]:
     known = set(added_tokens(folder).values())
     found = [offer for tokens, offer in _FAMILIES if known.issuperset(tokens)]
     if not any(offer.label == "ChatML" for offer in found):
-        found.append(TemplateOffer("ChatML, with the model's own end token", _chatml("eos_token")))
+        found.append(TemplateOffer(tr("ChatML, with the model's own end token"), _chatml("eos_token")))
     return found
 
 
@@ -102,12 +103,13 @@ def template_text(text: str, *, answer_next: bool = False) -> str:
             messages=messages, add_generation_prompt=answer_next, bos_token="<bos>", eos_token="<eos>", tools=None
         )
     except jinja2.TemplateError as error:
-        raise ValueError(f"This is no template: {str(error).rstrip('.')}.") from error
+        raise ValueError(tr("This is no template: {error}.", error=str(error).rstrip("."))) from error
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise ValueError(f"The template cannot write a conversation: {str(error).rstrip('.')}.") from error
+        said = tr("The template cannot write a conversation: {error}.", error=str(error).rstrip("."))
+        raise ValueError(said) from error
     lost = next((one["role"] for one in messages[1:] if one["content"] not in found), "")
     if lost:
-        raise ValueError(f"The template does not write what the {lost} says.")
+        raise ValueError(tr("The template does not write what the {lost} says.", lost=lost))
     return found
 
 
@@ -115,9 +117,11 @@ def check_template(text: str) -> None:
     """Raises `ValueError` if conversations cannot be trained with a template, with why."""
     whole, asked = template_text(text), template_text(text, answer_next=True)
     if asked == template_text(text.replace("add_generation_prompt", "false"), answer_next=True):
-        raise ValueError("The template does not begin an answer where one is asked for (add_generation_prompt).")
+        raise ValueError(
+            tr("The template does not begin an answer where one is asked for (add_generation_prompt).")
+        )
     if not whole.startswith(asked):
-        raise ValueError("An answer begins otherwise where it is asked for than where it is trained.")
+        raise ValueError(tr("An answer begins otherwise where it is asked for than where it is trained."))
 
 
 def templated_dir() -> Path:

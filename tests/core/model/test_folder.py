@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from app.core.model.folder import find_models, has_chat_template, locate_model
+from app.core.model.folder import (
+    ModelEntry,
+    find_models,
+    has_chat_template,
+    hub_cache,
+    locate_model,
+    plain_path,
+    read_config,
+)
 from app.core.problem import UnusableError
 
 
@@ -40,11 +48,26 @@ def test_hf_home_is_respected(cache: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert locate_model("Qwen/Qwen2.5-0.5B").name == "aaa"
 
 
+def test_the_cache_is_where_the_hub_s_own_programs_have_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert hub_cache() == tmp_path / ".cache" / "huggingface" / "hub"
+    for name, below in zip(reversed(names), (("huggingface", "hub"), ("hub",), (), ()), strict=True):
+        monkeypatch.setenv(name, f"~/{name}")  # each before those that were set so far
+        assert hub_cache() == tmp_path.joinpath(name, *below)
+
+
 @pytest.mark.usefixtures("cache")
 def test_near_miss_is_suggested() -> None:
     with pytest.raises(UnusableError) as caught:
         locate_model("qwen/Qwen2.5-0.5")
-    assert "Qwen/Qwen2.5-0.5B" in caught.value.problems[0].hint
+    assert caught.value.problems[0].text == (
+        "There is no model qwen/Qwen2.5-0.5 here. Did you mean Qwen/Qwen2.5-0.5B?"
+    )
+    with pytest.raises(UnusableError, match="is not on this machine"):
+        locate_model("Qwen/Qwen2.5-0.5B@ccc".replace("Qwen2.5-0.5B", "Other"))
 
 
 @pytest.mark.usefixtures("cache")
@@ -55,7 +78,56 @@ def test_models_of_cache_and_folders_are_listed(tmp_path: Path) -> None:
     found = {entry.name: entry for entry in find_models([tmp_path / "models", tmp_path / "missing"])}
     assert set(found) == {"Qwen/Qwen2.5-0.5B", "publisher/tiny"}
     assert (found["Qwen/Qwen2.5-0.5B"].size_bytes, found["Qwen/Qwen2.5-0.5B"].cached) == (10, True)
-    assert found["publisher/tiny"].model_type == "llama"
+    assert found["publisher/tiny"] == ModelEntry("publisher/tiny", own, 0, "llama")
+
+
+def test_models_lie_two_folders_deep_at_most_and_each_is_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path in ("b", "a/deep", "c/so/deep", ".hidden", "b/within"):
+        (tmp_path / "models" / path).mkdir(parents=True)
+        (tmp_path / "models" / path / "config.json").write_text("{")  # which says nothing of its kind
+    (tmp_path / "models" / "a" / "gone").mkdir()
+    (tmp_path / "models" / "b" / "model.safetensors").write_bytes(b"123")
+    (tmp_path / "models" / "b" / "model-2.safetensors").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "link").symlink_to(tmp_path / "models")
+    found = find_models([Path("~/models"), tmp_path / "link", tmp_path / "models" / "b"])
+    assert found == [
+        ModelEntry("a/deep", tmp_path / "models" / "a" / "deep", 0, ""),
+        ModelEntry("b", tmp_path / "models" / "b", 3, ""),
+    ]
+    assert find_models([tmp_path / "models" / "b"])[0].name == "models/b"
+
+
+def test_a_name_that_mlx_lm_would_take_for_a_pattern_is_linked_to_while_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    with plain_path(tmp_path / "plain") as path:
+        assert path == tmp_path / "plain"
+    for name in ("a[1]", "what?", "star*"):
+        (tmp_path / name).mkdir()
+        with plain_path(tmp_path / name) as path:
+            assert path.resolve() == tmp_path / name
+            assert not set(str(path)) & set("[?*")
+        assert not path.exists()
+
+
+def test_a_config_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    assert read_config(tmp_path) == {}
+    file.write_bytes(b"\xef\xbb\xbf{}")
+    assert read_config(tmp_path) == {}
+    for text, said, hint in (
+        ("[]", "config.json is not a JSON object.", ""),
+        ('{"a": }', "config.json cannot be read: ", "Copy or download it again."),
+    ):
+        file.write_text(text)
+        with pytest.raises(UnusableError) as caught:
+            read_config(tmp_path)
+        [problem] = caught.value.problems
+        assert problem.message.startswith(said)
+        assert (problem.path, problem.hint, problem.file) == ("model", hint, str(file))
 
 
 def test_file_in_a_model_folder_means_the_folder(tmp_path: Path) -> None:
@@ -66,30 +138,64 @@ def test_file_in_a_model_folder_means_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ([], "neither config.json nor safetensors"),
-        (["adapter_config.json", "adapters.safetensors"], "an adapter, not a model"),
-        (["model.gguf"], "GGUF"),
+        ([], "There is no model in {}: neither config.json nor safetensors files. "
+         "Choose the folder that directly holds config.json."),
+        (["adapter_config.json", "adapters.safetensors"],
+         "{} holds an adapter, not a model. Choose its base model; the adapter is chosen elsewhere."),
+        (["model.gguf", "README.md"],
+         "{} holds a GGUF file, which cannot be trained. Choose the model it was made from."),
+        (["model.bin", "model.gguf"],
+         "{} has its weights in pickle files only, which can run any code when opened; they are not. "
+         "Save the model as safetensors (transformers: save_pretrained) and choose that folder."),
+        (["._model.bin"], "There is no model in {}: neither config.json nor safetensors files. "
+         "Choose the folder that directly holds config.json."),
     ],
-)
+)  # fmt: skip
 def test_folders_without_a_model(tmp_path: Path, files: list[str], says: str) -> None:
     for name in files:
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(UnusableError, match=says) as caught:
+    with pytest.raises(UnusableError) as caught:
         locate_model(str(tmp_path))
-    assert caught.value.problems[0].path == "model"
+    [problem] = caught.value.problems
+    assert (problem.path, problem.text) == ("model", says.format(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["", "no/such-model", "/no/such/folder"])
-def test_missing_models_are_named(name: str) -> None:
+def test_weights_alone_are_a_model(tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    assert locate_model(f" {tmp_path} ") == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (" ", "No model is chosen. Choose a model folder, or a model from the Hugging Face cache."),
+        ("no/such-model",
+         "The model no/such-model is not on this machine. Download it first, or choose a model folder."),
+        ("/no/such/folder", "There is no folder /no/such/folder. Check the path, or choose the folder again."),
+        ("./no", "There is no folder ./no. Check the path, or choose the folder again."),
+        ("model", "There is no folder model. Check the path, or choose the folder again."),
+    ],
+)  # fmt: skip
+def test_missing_models_are_named(name: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UnusableError) as caught:
         locate_model(name)
-    assert caught.value.problems[0].path == "model"
+    [problem] = caught.value.problems
+    assert (problem.path, problem.text) == ("model", said)
 
 
 def test_chat_template_is_found_in_either_place(tmp_path: Path) -> None:
     assert not has_chat_template(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text('{"chat_template": "{{ messages }}"}', encoding="utf-8")
     assert has_chat_template(tmp_path)
+    for text in ('{"chat_template": ""}', "[1]", "{", "{}"):
+        (tmp_path / "tokenizer_config.json").write_text(text, encoding="utf-8")
+        assert not has_chat_template(tmp_path)
+    for name in ("chat_template.jinja", "chat_template.json"):
+        (tmp_path / name).write_text("x", encoding="utf-8")
+        assert has_chat_template(tmp_path)
+        (tmp_path / name).unlink()
 
 
 @pytest.mark.parametrize("last", ["aaa", "bbb"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from app.core import language
 from app.core.model.folder import has_chat_template
 from app.core.model.template import (
     SAMPLE_TALK,
@@ -15,8 +17,10 @@ from app.core.model.template import (
     check_template,
     end_of,
     is_templated,
+    lay_template,
     template_offers,
     template_text,
+    templated_dir,
     with_template,
 )
 from app.core.model.vocabulary import end_tokens
@@ -76,21 +80,77 @@ def test_a_base_is_offered_the_template_whose_tokens_it_knows(tmp_path: Path, to
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{% for m in messages %}", "This is no template"),
-        ("{{ messages[0]['content'] }}", "does not write what the user says"),
-        ("{% for m in messages %}{{ m['content'] }}{% endfor %}", "does not begin an answer"),
+        ("{% for m in messages %}", "This is no template: "),
+        ("{{ messages[0]['content'] }}", "The template does not write what the user says."),
+        ("{{ messages[1]['content'] }}", "The template does not write what the assistant says."),
+        ("{% for m in messages %}{{ m['content'] }}{% endfor %}",
+         "The template does not begin an answer where one is asked for (add_generation_prompt)."),
         (
             "{% for m in messages %}{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}Bot:{% endif %}",
-            "begins otherwise",
+            "An answer begins otherwise where it is asked for than where it is trained.",
         ),
-        ("{{ nobody.knows }}", "This is no template"),
+        ("{{ nobody.knows }}", "This is no template: 'nobody' is undefined."),
+        ("{{ messages + 1 }}", "The template cannot write a conversation: "),
     ],
-)
+)  # fmt: skip
 def test_a_template_that_cannot_be_trained_with_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        check_template(text)
-    with pytest.raises(ValueError, match=said):
-        with_template(model(tmp_path / "base", ()), text)
+    for refuse in (check_template, lambda text: with_template(model(tmp_path / "base", ()), text)):
+        with pytest.raises(ValueError, match=re.escape(said)) as caught:
+            refuse(text)
+        assert str(caught.value).endswith(".")
+        assert not str(caught.value).endswith("..")
+
+
+def test_a_refusal_is_told_in_the_language_of_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "_catalogue", language._load("de"))
+    with pytest.raises(ValueError, match=r"Die Vorlage schreibt nicht, was „user“ sagt\."):
+        check_template("{{ messages[0]['content'] }}")
+
+
+def test_what_fails_half_way_leaves_nothing_behind(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert home.is_dir()
+    base = model(tmp_path / "base", ())
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    text = template_offers(base)[0].text
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+        patched.setattr(Path, "symlink_to", full)
+        with_template(base, text)
+    assert [path for path in templated_dir().rglob("*") if path.name.startswith((".making", "base"))] == []
+    folder = with_template(base, text)
+    assert folder.stat().st_mode & 0o777 == 0o755  # whoever may read the model may read this
+
+
+def test_the_end_of_an_answer_joins_those_that_the_model_has(home: Path, tmp_path: Path) -> None:
+    assert home.is_dir()
+    base = model(tmp_path / "base", ("<|im_start|>", "<|im_end|>"))
+    (base / "generation_config.json").write_text('{"eos_token_id": [7, 101], "top_k": 5}')
+    written = json.loads((with_template(base, template_offers(base)[0].text) / "generation_config.json").read_text())
+    assert written == {"eos_token_id": [2, 7, 101], "top_k": 5}
+    bare = model(tmp_path / "bare", ())
+    (bare / "generation_config.json").write_text("[1]")
+    (bare / "pictures").mkdir()
+    (bare / "chat_template.json").write_text("{}")
+    folder = with_template(bare, template_offers(bare)[0].text)
+    assert json.loads((folder / "generation_config.json").read_text()) == {"eos_token_id": 2}
+    assert (folder / "pictures").is_dir()
+    assert not (folder / "chat_template.json").exists()
+
+
+def test_an_adapter_has_the_template_that_its_model_was_given(home: Path, tmp_path: Path) -> None:
+    assert home.is_dir()
+    base, beside = model(tmp_path / "base", ()), tmp_path / "adapter"
+    beside.mkdir()
+    lay_template(base, beside)
+    assert list(beside.iterdir()) == []
+    text = template_offers(base)[0].text
+    lay_template(with_template(base, text), beside)
+    assert [(path.name, path.read_text()) for path in beside.iterdir()] == [("chat_template.jinja", text)]
+    assert not is_templated(Path("/"))
 
 
 def test_a_model_with_a_template_is_a_folder_of_links(home: Path, tmp_path: Path) -> None:
