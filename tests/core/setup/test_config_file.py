@@ -128,8 +128,8 @@ def test_each_fault_says_what_the_field_takes() -> None:
         "train": (5, f"`train`: {shown}… is not usable: input should be a valid boolean.", ""),
         "mask_prompt": (6, "`mask_prompt`: 7 is not usable: input should be a valid boolean, unable to interpret "
                         "input.", ""),
-        "early_stopping.patience": (7, "`early_stopping.patience`: [1, True] is not usable: input should be a valid "
-                                    "integer.", "Patience takes 1 to 1,000."),
+        "early_stopping.patience": (7, "`early_stopping.patience`: [1, True] is not usable: input should be a "
+                                    "valid integer.", "Patience takes 1 to 1,000."),
     }  # fmt: skip
     with pytest.raises(ValidationError) as refused:
         TrainConfig().with_value("batch_size", True)

@@ -87,7 +87,9 @@ def test_what_was_not_measured_is_half_of_a_step_and_a_run_ends_with_a_measureme
         assert found.measuring == pytest.approx(times * 3 * 100 * 0.005)
     assert duration(chosen, pace, WorkCosts(), steps, Extent(31)).measuring == 0
     early = config(**{"early_stopping.enabled": True})
-    assert not duration(early, pace, WorkCosts(), steps, Extent(31)).is_most  # nothing is measured that could end it
+    assert not duration(
+        early, pace, WorkCosts(), steps, Extent(31)
+    ).is_most  # nothing is measured that could end it
 
 
 def test_attention_makes_wide_rows_dearer() -> None:

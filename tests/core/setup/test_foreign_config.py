@@ -211,7 +211,8 @@ def test_what_has_no_effect_is_told(text: str, path: str, severity: Severity, sa
 @pytest.mark.parametrize(
     "text",
     [
-        "train: true\ntest: false", "train_type: lora\nreward_scaling: 1.0\ndelta: null", "train_type: lora\ndelta: 50",
+        "train: true\ntest: false", "train_type: lora\nreward_scaling: 1.0\ndelta: null",
+        "train_type: lora\ndelta: 50",
         "trust_remote_code: false", "adapter_path: null", "load_in_4bits: false\nqat_enable: false",
         "sft_loss_type: nll", "train: true\nhf_dataset: null", "use_dora: false", "epochs: null\niters: 30",
         "lora_parameters: {rank: 8, alpha: null}",
@@ -232,7 +233,8 @@ def test_what_a_file_leaves_out_is_listed_with_its_value() -> None:
     begun = "This file has none of Luthier's keys, so what it leaves out is as in"
     assert told(parse_config(BASE, name="c.yaml"), "") == Problem(
         "",
-        f"{begun} mlx-lm: batch_size 4, iters 1000, num_layers 16, {common}, rank 8, scale 20.0, dropout 0.0, {rest}",
+        f"{begun} mlx-lm: batch_size 4, iters 1000, num_layers 16, {common}, rank 8, scale 20.0, "
+        f"dropout 0.0, {rest}",
         Severity.NOTE,
         file="c.yaml",
     )

@@ -96,8 +96,12 @@ def test_a_judge_that_cannot_be_found_is_told_beside_the_judge(tmp_path: Path) -
         {"train_mode": "grpo", "max_completion_length": 1023},
         {"train_mode": "grpo", "max_completion_length": 64, "group_size": 3},
         {"train_mode": "grpo", "max_completion_length": 64, "judge": "human"},
-        {"train_mode": "grpo", "max_completion_length": 64, "reward_functions": ("last_number", "last_number"),
-         "reward_weights": (0.0, 1.0)},
+        {
+            "train_mode": "grpo",
+            "max_completion_length": 64,
+            "reward_functions": ("last_number", "last_number"),
+            "reward_weights": (0.0, 1.0),
+        },
     ],
 )
 def test_what_a_method_does_not_read_is_no_problem_of_it(values: dict[str, Any]) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from app.core.config.train_config import TrainConfig
 from app.core.method.table import METHODS
-from app.core.problem import Problem, UnusableError
+from app.core.problem import Problem
 from app.core.setup.config_file import save_config
 from app.core.setup.default import FOLLOWING, new_setup, new_setup_problems
 from app.core.setup.trial import trial_config
@@ -47,9 +45,9 @@ def test_what_the_form_cannot_begin_as_is_told(tmp_path: Path) -> None:
 def test_all_that_a_run_has_of_its_own_begins_anew(tmp_path: Path) -> None:
     """And of all the rest what was chosen."""
     own = {
-        "model", "data", "valid_data", "test_data", "sheet", "encoding", "answers_by", "data_format", "adapter_name",
-        "adapter_path", "resume_adapter_file", "group_feature", "prompt_feature", "completion_feature",
-        "chat_feature", "text_feature", "system_feature",
+        "model", "data", "valid_data", "test_data", "sheet", "encoding", "answers_by", "data_format",
+        "adapter_name", "adapter_path", "resume_adapter_file", "group_feature", "prompt_feature",
+        "completion_feature", "chat_feature", "text_feature", "system_feature",
     }  # fmt: skip
     mine = TrainConfig().with_values(dict.fromkeys(own - {"data_format"}, "x") | {"data_format": "chat"})
     mine = mine.with_values({"reward_functions_file": "r.py", "template_date": "2026-01-01"})

@@ -180,8 +180,8 @@ def test_alpha_and_rate_far_from_what_suits_the_model_are_warned_of(
 @pytest.mark.parametrize(
     ("hidden_size", "scale", "rate", "said"),
     [
-        (4096, 32.0, 1e-4, "Alpha 1024 (scale 32) with a learning rate of 0.0001 is 11 × what suits this model; the "
-         "loss may jump, and it may forget what it knew. Lower the learning rate, to 8.9e-06 for example."),
+        (4096, 32.0, 1e-4, "Alpha 1024 (scale 32) with a learning rate of 0.0001 is 11 × what suits this model; "
+         "the loss may jump, and it may forget what it knew. Lower the learning rate, to 8.9e-06 for example."),
         (4096, 1000.0, 1e-3, "Alpha 32000 (scale 1000) with a learning rate of 0.001 is 3,501 × what suits this "
          "model; the loss may jump, and it may forget what it knew. Lower the learning rate, to 2.9e-07 for "
          "example."),
