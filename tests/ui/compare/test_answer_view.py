@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QTextCursor, QTextFormat, QTextTable
+from PySide6.QtGui import (
+    QDesktopServices,
+    QFont,
+    QGuiApplication,
+    QTextFormat,
+    QTextLength,
+    QTextOption,
+    QTextTable,
+)
 from PySide6.QtWidgets import QAbstractSlider
 from pytestqt.qtbot import QtBot
 
@@ -55,6 +63,22 @@ def test_a_whole_answer_is_rendered_and_a_streaming_one_is_not(qtbot: QtBot, vie
     assert view.toPlainText() == "a lute"
     view.set_plain(True)
     assert view.toPlainText() == "a **lute**"
+    view.set_plain(False)
+    view.show_turns([("A?", "**a**"), ("B?", "**b**")], whole=False)
+    assert view.toPlainText().split() == ["A?", "a", "B?", "**b**"], "only the last one is being written"
+
+
+def test_what_came_stands_there_once_however_it_is_drawn(qtbot: QtBot, view: AnswerView) -> None:
+    view.show_turns([("", "")], whole=False)
+    view.append_text("a")
+    view.set_plain(True)
+    assert view.toPlainText() == "a"
+    for more, said in (("b", "ab"), ("c", "abc")):
+        view.append_text(more)
+        qtbot.waitUntil(lambda said=said: view.toPlainText().endswith(said[-1]))  # type: ignore[misc]
+        assert view.toPlainText() == said
+    view.show_turns([("", "x\x00y")], whole=True)
+    assert view.toPlainText() == "x\u2400y"
 
 
 def test_headings_lists_tables_and_code_look_like_themselves(view: AnswerView) -> None:
@@ -63,8 +87,32 @@ def test_headings_lists_tables_and_code_look_like_themselves(view: AnswerView) -
     assert block.blockFormat().headingLevel() == 1
     assert block.next().textList() is not None
     assert any(isinstance(frame, QTextTable) for frame in view.document().rootFrame().childFrames())
-    code = view.document().find("code")
-    assert code.charFormat().fontFamilies() == [theme.mono_font().family()]
+    code = view.document().find("code").charFormat()
+    assert code.fontFamilies() == [theme.mono_font().family()]
+    assert code.background().color().name() == theme.LIGHT.raised
+    (table,) = [one for one in view.document().rootFrame().childFrames() if isinstance(one, QTextTable)]
+    style = table.format()
+    assert (style.border(), style.borderBrush().color().name()) == (1, theme.LIGHT.border_strong)
+    assert (style.borderCollapse(), style.cellPadding(), style.cellSpacing()) == (True, theme.SPACE // 2, 0)
+
+
+def test_headings_stand_out_and_quotes_stand_in(view: AnswerView) -> None:
+    view.show_turns([("", "# Title\n\nwords\n\n- item\n\n> said\n>\n>> twice\n\n## Part")], whole=True)
+    found, block = {}, view.document().begin()
+    while block.isValid():
+        space, style = block.blockFormat(), view.document().find(block.text()).charFormat()
+        size = style.property(QTextFormat.Property.FontSizeAdjustment)
+        is_bold = style.fontWeight() == QFont.Weight.DemiBold
+        found[block.text()] = (space.topMargin(), space.bottomMargin(), space.leftMargin(), size, is_bold)
+        block = block.next()
+    assert found == {
+        "Title": (8, 4, 0, 1, True),
+        "words": (0, 4, 0, None, False),
+        "item": (0, 0, 0, None, False),
+        "said": (0, 4, 16, None, False),
+        "twice": (0, 4, 32, None, False),
+        "Part": (8, 4, 0, 0, True),
+    }
 
 
 def test_lines_stay_as_they_came(view: AnswerView) -> None:
@@ -80,6 +128,19 @@ def test_code_is_copied_as_it_was_written(view: AnswerView) -> None:
     view.show_turns([("", "First\n```py\nif x:\n    y = '<b>'\n```\nthen\n```\nlast\n```")], whole=True)
     click(view, "Copy")
     assert QGuiApplication.clipboard().text() == "if x:\n    y = '<b>'"
+    texts = [line for line in view.toPlainText().split("\n") if line]
+    assert texts == ["First", "py · Copy", "if x:", "    y = '<b>'", "then", "Code · Copy", "last"]
+    second = view.document().find("Copy", view.document().find("Code"))
+    view.anchorClicked.emit(QUrl(second.charFormat().anchorHref()))
+    assert QGuiApplication.clipboard().text() == "last"
+    mono = view.document().find("y = '").charFormat().font()
+    assert mono.family() == theme.mono_font().family()
+    (box, _) = view.document().rootFrame().childFrames()
+    style = box.frameFormat()
+    assert (style.border(), style.borderBrush().color().name()) == (1, theme.LIGHT.border)
+    assert (style.padding(), style.topMargin(), style.bottomMargin()) == (8, 4, 4)
+    whole = style.width()
+    assert (whole.type(), whole.rawValue()) == (QTextLength.Type.PercentageLength, 100)
 
 
 def test_thinking_is_folded_away_until_it_is_asked_for(view: AnswerView) -> None:
@@ -87,17 +148,25 @@ def test_thinking_is_folded_away_until_it_is_asked_for(view: AnswerView) -> None
     assert "short" not in view.toPlainText()
     assert "Thinking · 3 words" in view.toPlainText()
     click(view, "Thinking")
-    assert "three short words" in view.toPlainText()
+    assert view.toPlainText().split("\n")[:2] == ["▾ Thinking · 3 words", "three short words"]
+    assert view.shown_text().strip() == "Yes.", "what a model thinks is not compared"
+    view.show_turns([("", "<think>three short words</think>Yes.")], whole=True)
+    assert "short" in view.toPlainText(), "the same again leaves it open"
     click(view, "Thinking")
-    assert "short" not in view.toPlainText()
+    assert view.toPlainText().split("\n") == ["▸ Thinking · 3 words", "Yes."]
+    click(view, "Thinking")
+    view.show_turns([("", "<think>other short words</think>Yes.")], whole=True)
+    assert "short" not in view.toPlainText(), "another answer is folded"
 
 
 def test_nothing_is_loaded_and_html_is_text(view: AnswerView, monkeypatch: pytest.MonkeyPatch) -> None:
     went = opened(monkeypatch)
     view.show_turns(
-        [("", "![a lute](http://example.org/x.png)\n\n<img src='file:///etc/passwd'> <b>no</b>")], whole=True
+        [("", "![a lute](http://example.org/x.png)\n\n<img src='file:///etc/passwd'> <b>no</b>")],
+        whole=True,
     )
-    assert "[Picture: a lute]" in view.toPlainText()
+    assert view.toPlainText().startswith("[Picture: a lute]")
+    assert view.document().find("Picture").charFormat().foreground().color().name() == theme.LIGHT.muted
     assert "<b>no</b>" in view.toPlainText()
     assert "\ufffc" not in view.document().toRawText()
     for kind in (1, 2, 3):
@@ -139,6 +208,10 @@ def test_whatever_is_in_it_it_is_just_text(view: AnswerView, text: str) -> None:
     assert len(shown) >= min(len(text), 3)
     view.mark(differing_spans("", shown))
     assert bool(view.marked) is bool(shown.strip())
+    anywhere = QTextOption.WrapMode.WrapAnywhere
+    assert (view.wordWrapMode() == anywhere) is (len(text) > 2000), "the end of such a word is looked for in vain"
+    view.show_turns([("", "short")], whole=True)
+    assert (view.wordWrapMode() == anywhere, view.marked) == (False, [])
 
 
 def test_a_very_long_answer_is_not_rendered(view: AnswerView) -> None:
@@ -183,7 +256,26 @@ def test_reading_on_is_not_torn_back_by_what_comes(qtbot: QtBot, view: AnswerVie
     view.append_text("more")
     qtbot.waitUntil(lambda: view.toPlainText().endswith("more"))
     assert view.verticalScrollBar().value() == 0
-    view.moveCursor(QTextCursor.MoveOperation.End)
+    bar = view.verticalScrollBar()
+    bar.setValue(bar.maximum())
+    before = bar.maximum()
+    view.append_text("\n\nmore" * 20)
+    qtbot.waitUntil(lambda: bar.maximum() > before)
+    assert bar.value() == bar.maximum(), "who reads at the end goes along"
+    view.show_turns([("A?", "line\n\n" * 200), ("B?", "line\n\n" * 200)], whole=True)
+    assert bar.value() == bar.maximum()
+    bar.setValue(0)
+    view.show_turns([("", "line\n\n" * 200)], whole=True)
+    assert bar.value() == 0, "a first answer is read from its beginning"
+
+
+def test_a_word_of_pages_that_comes_bit_by_bit_is_broken_anywhere(qtbot: QtBot, view: AnswerView) -> None:
+    view.show_turns([("", "")], whole=False)
+    for _ in range(2):
+        view.append_text("x" * 1500)
+        length = len(view._turns[-1][1])
+        qtbot.waitUntil(lambda length=length: len(view.toPlainText()) == length)  # type: ignore[misc]
+    assert view.wordWrapMode() == QTextOption.WrapMode.WrapAnywhere
 
 
 def test_a_place_to_go_back_to_is_given_up_once_a_person_scrolls(qtbot: QtBot, view: AnswerView) -> None:
