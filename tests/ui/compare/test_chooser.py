@@ -94,11 +94,19 @@ def test_weights_are_chosen_where_a_run_has_several(qtbot: QtBot, home: Path, tm
     chooser.show()
     shown = []
     many = run_with_checkpoints(home / "data" / "runs", base_folder(tmp_path / "base"), questions=0)
-    for path in (adapter_folder(tmp_path / "mine", "/base"), run_named("one").adapters, many.best):
+    two = run_named("two")
+    adapter_folder(two.best, "/base")
+    (two.best / "adapters.safetensors").write_bytes(b"another")
+    for path in (adapter_folder(tmp_path / "mine", "/base"), run_named("one").adapters, two.path, many.best):
         chooser.choose_path(path)
         shown.append((chooser.checkpoints.isVisible(), chooser.checkpoints.currentText()))
-    assert shown == [(False, ""), (False, "Kept"), (True, "Best")]
+    assert shown == [(False, ""), (False, "Kept"), (True, "Kept"), (True, "Best")]
     assert chooser.box.currentText().startswith("friendly · 20"), "the run is listed, not its checkpoint"
+    at = chooser.box.findText("one", Qt.MatchFlag.MatchStartsWith)
+    with qtbot.waitSignal(chooser.chosen):
+        chooser.box.activated.emit(at)
+    assert chooser.box.currentText().startswith("one")
+    assert (chooser.box.currentIndex(), chooser.checkpoints.count()) == (at, 1)
     chooser.set_candidate(None)
     assert (chooser.box.currentText(), chooser.checkpoints.isVisible()) == ("", False)
 
