@@ -48,7 +48,6 @@ class FigureCard(DropCard):
 
     measured = Signal(object)  # the data of the `evaluate` result (app/worker/compare/evaluate.py)
     busy_changed = Signal(bool)  # while it measures, a model is in memory
-    warned = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(tr("Figures"), ABOUT, parent)

@@ -615,7 +615,6 @@ class CompareTab(QWidget):
         self.keeper.reading_changed.connect(self._show_state)
         self.keeper.failed.connect(self._on_failed)
         self.keeper.warned.connect(self.warned)
-        self._figures.warned.connect(self.warned)
         self._figures.busy_changed.connect(self._on_figures)
         self._benchmarks.busy_changed.connect(self._on_benchmarks)
         ask = QShortcut(QKeySequence(MAIN_KEYS), self)  # of the whole window, while the tab shows

@@ -28,6 +28,7 @@ from app.core.protocol import event
 from app.core.protocol.command import LoadAdapters
 from app.core.protocol.job import GenerateJob, read_job
 from app.core.run.folder import RunDir
+from app.ui.compare.answer_column import figures_text
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from app.ui.widget import theme
@@ -96,8 +97,10 @@ def test_up_to_four_columns_each_with_a_checkpoint_of_its_own(
     tab.choose_run(run)
     press(tab, "compare.add")
     press(tab, "compare.add")
-    assert not child(tab, QAbstractButton, "compare.add").isEnabled()
-    assert "most" in child(tab, QAbstractButton, "compare.add").toolTip()
+    add = child(tab, QAbstractButton, "compare.add")
+    assert (add.isEnabled(), add.toolTip()) == (False, "There are 4 columns, which is the most")
+    tab.add_column()
+    assert len(tab.columns) == 4
     pick(tab, 2, "checkpoint", "Best")
     pick(tab, 3, "checkpoint", "At 100")
     press(tab, "compare.ask")
@@ -153,19 +156,31 @@ def test_a_folder_dropped_on_a_column_answers_there(
     assert drop(tab.columns[1], folder)
     assert (tab.adapter, tab.base) == (folder, str(base))
     assert child(tab, QComboBox, "answer.1.candidate").currentText() == "mine"
+    assert tab.columns[1].property("drop") == ""
     assert not drop(tab.columns[1], base), "a model is nothing for a column"
+    tab.columns[1].set_letter("B", hidden=True)
+    assert not drop(tab.columns[1], folder), "who answers is hidden"
 
 
 def test_a_folder_is_browsed_for(
     tab: CompareTab, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = adapter_folder(tmp_path / "mine", base)
-    chosen = ["", str(folder)]
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: chosen.pop(0))
+    chosen, started = ["", str(folder), ""], list[tuple[str, str]]()
+
+    def ask(_parent: QWidget, title: str, at: str) -> str:
+        started.append((title, at))
+        return chosen.pop(0)
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", ask)
     pick(tab, 1, "candidate", "Browse for a folder…")
     assert (tab.adapter, child(tab, QComboBox, "answer.1.candidate").currentIndex()) == (None, -1)
     pick(tab, 1, "candidate", "Browse for a folder…")
     assert tab.adapter == folder
+    pick(tab, 1, "candidate", "Browse for a folder…")
+    assert (tab.adapter, child(tab, QComboBox, "answer.1.candidate").currentText()) == (folder, "mine")
+    assert started[0] == ("Adapter folder (mlx-lm or PEFT)", str(Path.home()))
+    assert started[2][1] == str(tmp_path), "where it lies"
 
 
 def test_opening_the_list_looks_for_runs_that_came_since(
@@ -549,6 +564,16 @@ def test_figures_stand_under_each_answer(tab: CompareTab, run: RunDir, workers: 
     press(tab, "compare.ask")
     answer(workers[0], "one", "two", tokens_per_second=85.3, first_token_s=0.12, peak_memory_gb=1.21)
     assert tab.columns[0].status == "3 tokens · 85.3 tokens/s · first after 0.12 s · peak 1.21\u00a0GB"
+    for figures, strength, said in (
+        ({"generation_tokens": 1, "finish_reason": "stop"}, 1.0, "1 token"),
+        ({"finish_reason": "length"}, 0.5, "0.5 × strength · 0 tokens · cut at the maximum"),
+        ({"tokens_per_second": 9.04, "together": 2}, 1.0, "0 tokens · 9.0 tokens/s beside 1 other"),
+        ({"tokens_per_second": 9.04, "together": 3}, 1.0, "0 tokens · 9.0 tokens/s beside 2 others"),
+        ({"first_token_s": 9.994, "finish_reason": "stopped"}, 1.0, "0 tokens · first after 9.99 s · stopped"),
+        ({"first_token_s": 10.0, "finish_reason": "other"}, 1.0, "0 tokens · first after 10\u00a0s · other"),
+    ):
+        piece = event.Answered(request=1, column=0, done=True).model_copy(update=figures)
+        assert figures_text(piece, strength) == said
 
 
 def test_nothing_can_be_changed_while_columns_answer(
@@ -556,10 +581,18 @@ def test_nothing_can_be_changed_while_columns_answer(
 ) -> None:
     tab.choose_run(run)
     press(tab, "compare.ask")
-    for name in ("compare.add", "answer.0.candidate", "answer.1.checkpoint", "compare.base"):
-        assert not child(tab, QWidget, name).isEnabled()
+    names = ("compare.add", "answer.0.candidate", "answer.1.checkpoint", "answer.1.strength", "answer.1.remove",
+             "compare.base")  # fmt: skip
+    add = child(tab, QWidget, "compare.add")
+
+    def usable() -> list[str]:
+        return [name for name in names if child(tab, QWidget, name).isEnabled()]
+
+    assert (usable(), add.toolTip()) == ([], "Wait for the answers")
+    tab.add_column()
+    assert len(tab.columns) == 2
     answer(workers[0], "one", "two")
-    assert child(tab, QWidget, "answer.0.candidate").isEnabled()
+    assert (usable(), add.toolTip()) == ([*names], "Compare one more adapter or checkpoint")
 
 
 @pytest.mark.parametrize("width", [640, 700, 1040, 1500])
@@ -621,3 +654,12 @@ def test_a_new_column_is_no_copy_of_one_that_has_another_name_by_now(tab: Compar
     added = tab.columns[2].candidate
     assert added is not None
     assert added.adapter == run.best
+
+
+def test_a_new_column_is_for_other_weights_of_a_run_and_no_folder_that_was_chosen_once(
+    tab: CompareTab, base: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        tab.columns[1].chooser.choose_path(adapter_folder(tmp_path / name, base))
+    press(tab, "compare.add")
+    assert (tab.columns[2].candidate, note(tab)) == (None, "Choose an adapter: a run of yours, or a folder.")

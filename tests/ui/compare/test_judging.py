@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QPushButton, QSlider, QWidget
+from PySide6.QtWidgets import QAbstractButton, QLabel, QPushButton, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.compare.judgement import Vote, VoteBook
@@ -55,6 +55,15 @@ def swapped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "shuffle", lambda order: order.reverse())
 
 
+ASKS = "Which answer is better? Press 1 for A, 2 for B, 0 for a tie, or − if all are bad."
+LEADS = "A vote leads to the next question without one; ← and → turn the pages."
+
+
+def said(tab: CompareTab) -> str:
+    """What stands above the choices."""
+    return child(tab, QLabel, "judging.note").text()
+
+
 def place(tab: CompareTab) -> str:
     return child(tab, QLabel, "compare.page").text()
 
@@ -95,7 +104,14 @@ def test_a_blind_vote_hides_who_answers_until_it_is_given(
     assert [column.title for column in (left, right)] == ["Answer A", "Answer B"]
     assert not left.chooser.isVisible()
     assert [column.status for column in tab.columns] == ["", ""], "speed would tell who it is"
+    assert [child(tab, QLabel, f"answer.{at}.figures").property("role") for at in (0, 1)] == ["small"] * 2
     assert not child(tab, QWidget, "compare.add").isEnabled()
+    tab.columns[0].take(event.Answered(request=1, column=0))
+    tab.session.pages[0].last.replies[0].take(
+        event.Answered(request=1, column=0, done=True, finish_reason="length")
+    )
+    tab.columns[0].take(event.Answered(request=1, column=0))
+    assert tab.columns[0].status == "Cut at the maximum"
     press(tab, "judging.0")
     assert left.chooser.isVisible()
     assert left.title.startswith("friendly")
@@ -126,8 +142,10 @@ def test_an_open_vote_names_the_columns_by_their_letters(
 ) -> None:
     tab.choose_run(run)
     press(tab, "compare.ask")
-    assert not child(tab, QWidget, "judging.0").isEnabled()
+    waits = "Ask a question; when all answers have ended, say which one is better."
+    assert (child(tab, QWidget, "judging.0").isEnabled(), said(tab)) == (False, waits)
     answer(workers[0], "one", "two")
+    assert said(tab) == ASKS, "there is no page to turn"
     press(tab, "judging.1")
     (vote,) = votes()
     assert (vote.winner, vote.blind) == (1, False)
@@ -142,12 +160,12 @@ def test_a_blind_prompt_set_is_judged_page_by_page_and_each_vote_leads_to_the_ne
     assert not child(tab, QWidget, "compare.page.on").isEnabled(), "who is asked first would tell who it is"
     assert len({tuple(one["columns"]) for one in asked_together(workers[0])}) == 1
     answer_together(workers[0], ("three", "four"), ("one", "two"))
+    assert said(tab) == f"{ASKS} {LEADS}"
     press(tab, "judging.tie")
     assert (place(tab), tab.columns[0].title[:7]) == ("Question 2 of 2", "Answer ")
-    said = child(tab, QLabel, "judging.note").text()
-    assert said.startswith("Question 1: Kept as a tie. Which answer is better? Press 1 for A")
-    assert "A vote leads to the next" not in said, "there is none behind it"
-    assert "Base model" not in said, "the letters are of the columns before"
+    add = child(tab, QWidget, "compare.add")
+    assert (add.isEnabled(), add.toolTip()) == (False, "Vote first: the names are hidden")
+    assert said(tab) == f"Question 1: Kept as a tie. {ASKS} ← and → turn the pages.", "there is none behind it"
     press(tab, "judging.all_bad")
     assert place(tab) == "Question 2 of 2", "there is none behind it"
     press(tab, "compare.page.back")
@@ -172,7 +190,8 @@ def test_there_is_no_vote_where_a_column_has_no_answer(
         workers[0].say(event.Answered(request=request, column=column, done=True, finish_reason="stopped"))
     assert tab.columns[0].title == "Base model"
     assert not child(tab, QWidget, "judging.tie").isEnabled()
-    assert votes() == ()
+    none = "There is no vote here: not every column has answered this question."
+    assert (votes(), said(tab)) == ((), none)
 
 
 def test_a_new_conversation_ends_an_open_vote(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
@@ -183,7 +202,7 @@ def test_a_new_conversation_ends_an_open_vote(tab: CompareTab, run: RunDir, work
     press(tab, "compare.new")
     assert tab.columns[0].title == "Base model"
     assert child(tab, QWidget, "compare.add").isEnabled()
-    assert votes() == ()
+    assert (votes(), said(tab)[:15]) == ((), "Ask a question;")
 
 
 def test_a_vote_after_a_question_that_came_to_nothing_is_on_the_page_that_is_shown(
@@ -208,11 +227,11 @@ def test_a_vote_stays_marked_and_can_be_changed_also_after_other_pages(
     press(tab, "compare.page.back")
     press(tab, "judging.0")
     assert place(tab) == "Question 3 of 3", "the next one without a vote"
-    assert "leads to the next" not in child(tab, QLabel, "judging.note").text(), "there is none behind it"
+    assert "leads to the next" not in said(tab), "there is none behind it"
     press(tab, "judging.1")
     press(tab, "compare.page.back")
     assert chosen(tab) == ["0"]
-    assert child(tab, QLabel, "judging.note").text().startswith("Kept: A is better. Another button or key changes")
+    assert said(tab).startswith("Kept: A is better. Another button or key changes")
     press(tab, "judging.all_bad")
     assert (place(tab), chosen(tab)) == ("Question 2 of 3", ["all_bad"]), "who changes a vote stays where he is"
     assert [(vote.outcome, vote.answers) for vote in votes()] == [("win", ("e", "f")), ("all_bad", ("c", "d"))]
@@ -235,9 +254,9 @@ def test_a_blind_vote_is_seen_again_as_it_was_given_and_changed_it_is_blind_no_l
     assert chosen(tab) == []
     press(tab, "compare.page.back")
     assert (tab._grid.order, tab._votes.hides_names, chosen(tab)) == ((1, 0), False, ["0"])
-    assert "Kept: A is better. A was friendly" in child(tab, QLabel, "judging.note").text()
+    assert "Kept: A is better. A was friendly" in said(tab)
     press(tab, "judging.1")
-    assert "counts as blind no longer" in child(tab, QLabel, "judging.note").text()
+    assert "counts as blind no longer" in said(tab)
     assert [(vote.winner, vote.blind, vote.shown) for vote in votes()] == [(0, False, (1, 0))]
 
 
@@ -250,6 +269,17 @@ def test_keys_turn_the_pages_where_nothing_else_needs_them(
     assert place(tab) == "Question 2 of 3"
     QTest.keyClick(tab.window(), Qt.Key.Key_Right)
     assert place(tab) == "Question 3 of 3"
+    turns = [child(tab, QAbstractButton, f"compare.page.{name}") for name in ("back", "on")]
+    assert [one.toolTip() for one in turns] == ["The question before (Alt+Left)", "The next question (Alt+Right)"]
+    usable = []
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Left, Qt.Key.Key_Left, Qt.Key.Key_Left):
+        usable.append((place(tab)[9], *(one.isEnabled() for one in turns)))
+        QTest.keyClick(tab.window(), key)
+    assert usable == [("3", True, False), ("3", True, False), ("2", True, True), ("1", False, True)]
+    for focused in (child(tab, QAbstractButton, "compare.plain"), tab.columns[0].view):
+        focused.setFocus()
+        QTest.keyClick(focused, Qt.Key.Key_Right)
+    assert place(tab) == "Question 3 of 3", "neither a button nor an answer has a use for arrows"
     for field in (tab.prompt, tab.columns[1].strength.findChild(QSlider)):
         assert field is not None
         field.setFocus()
@@ -278,7 +308,7 @@ def test_a_page_can_be_judged_anew_when_its_vote_was_forgotten(
     press(tab, "judging.0")
     tab._judging.forget()
     assert chosen(tab) == []
-    assert child(tab, QLabel, "judging.note").text().startswith("Which answer is better?")
+    assert said(tab).startswith("Which answer is better?")
     press(tab, "judging.1")
     assert [vote.winner for vote in votes()] == [1]
 
@@ -292,7 +322,7 @@ def test_a_question_asked_again_with_the_same_answers_is_one_question(
         answer(workers[0], "one", "two")
         assert chosen(tab) == [], "it is asked for anew"
         press(tab, press_then)
-    assert "takes the place of the earlier vote" in child(tab, QLabel, "judging.note").text()
+    assert "takes the place of the earlier vote" in said(tab)
     assert [vote.winner for vote in votes()] == [1]
     press(tab, "compare.page.back")
     assert chosen(tab) == ["1"]
@@ -304,6 +334,6 @@ def test_a_page_that_a_column_has_not_answered_says_so_and_without_that_column_i
     three_answered(tab, run, workers)
     press(tab, "compare.add")
     press(tab, "compare.page.back")
-    assert child(tab, QLabel, "judging.note").text().startswith("There is no vote here: not every column")
+    assert said(tab).startswith("There is no vote here: not every column")
     tab.columns[2].remove.click()
     assert chosen(tab) == []

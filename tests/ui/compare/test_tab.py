@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.compare.candidate import base_of, run_title
 from app.core.protocol import event
-from app.core.protocol.command import Ask, LoadAdapters, Stop
+from app.core.protocol.command import Ask, AskAll, LoadAdapters, Stop
 from app.core.protocol.question import Question
 from app.core.protocol.wire import PROTOCOL_VERSION
 from app.core.run.folder import RunDir
@@ -88,6 +88,10 @@ def test_it_says_what_is_missing_one_thing_after_the_other(tab: CompareTab, run:
     tab.prompt.setPlainText("What is a lute?")
     assert note(tab) == ""
     assert child(tab, QPushButton, "compare.ask").isEnabled()
+    tab._base.choose("")
+    assert note(tab) == "Choose the base model that the adapter was trained on."
+    tab.compare()
+    assert not tab.session.is_busy
 
 
 def test_a_run_brings_its_base_and_questions_it_was_not_trained_on(tab: CompareTab, run: RunDir) -> None:
@@ -108,6 +112,11 @@ def test_several_runs_stand_beside_their_base(tab: CompareTab, run: RunDir, tmp_
     assert (tab.base, tab.prompt.toPlainText()) == (base, "Question 1?")
     tab.choose_adapter(other)
     assert [found.adapter for found in tab.candidates] == [None, other]
+    (run.path / "config.yaml").write_text("[")
+    tab.prompt.clear()
+    tab.choose_run(run)
+    assert (tab.adapter, tab.prompt.toPlainText()) == (run.adapters, ""), "its questions cannot be read"
+    assert not child(tab, QPushButton, "compare.held_out").isVisible()
 
 
 def test_undo_brings_back_the_question_that_a_held_out_one_replaced(tab: CompareTab, run: RunDir) -> None:
@@ -162,16 +171,20 @@ def test_both_answers_stream_side_by_side(tab: CompareTab, run: RunDir, workers:
     found = asked(worker)
     assert found["messages"] == ({"role": "user", "content": "Question 1?"},)
     assert (found["columns"], found["max_tokens"], found["temp"], found["seed"]) == ([0, 1], 256, 0.0, 0)
+    assert [column.status for column in tab.columns] == ["Starting the worker…", "Waiting…"]
     worker.say(event.Progressed(phase="Loading the model"))
-    assert tab.columns[0].status == "Loading the model…"
+    assert [column.status for column in tab.columns] == ["Loading the model…", "Waiting…"]
+    worker.say(event.Ready())
+    assert [column.status for column in tab.columns] == ["Reading the prompt…", "Waiting…"]
     worker.say(
-        event.Ready(),
         event.Answered(request=1, column=0, text="A string "),
         event.Answered(request=1, column=0, text="instrument."),
         last(1, 0),
         event.Answered(request=1, column=1, text="♪ Hey ho!"),
     )
     assert [column.answer for column in tab.columns] == ["A string instrument.", "♪ Hey ho!"]
+    worker.say(event.Progressed(phase="Drawing tokens"))
+    assert tab.columns[1].status == "Answering…"
     assert tab.columns[0].status == "42 tokens · 85.3 tokens/s · first after 0.12 s"
     assert child(tab, QPushButton, "compare.stop").isVisible()
     worker.say(last(1, 1, finish_reason="length"))
@@ -193,6 +206,34 @@ def test_the_same_base_answers_again_and_another_adapter_is_loaded_into_it(
     answerer.ask("/other", [None, "/b"], [QUESTION])
     assert len(workers) == 2
     assert workers[0].killed
+    answerer.stop()
+    assert (workers[1].killed, answerer.is_busy) == (True, False), "it was loading still"
+    answerer.stop()
+    answerer.ask("/other", [None], [QUESTION])
+    assert (len(workers), workers[2].killed, answerer.is_busy) == (3, False, True)
+
+
+def test_a_question_gives_up_the_one_before_it_and_what_that_still_says_is_not_told(
+    qtbot: QtBot, answerer: Answerer, workers: list[FakeWorker]
+) -> None:
+    told: list[tuple[int, str]] = []
+    answerer.answered.connect(lambda number, piece: told.append((number, piece.text)))
+    answerer.ask("/base", [None], [QUESTION])
+    workers[0].say(event.Ready())
+    answerer.ask("/base", [None], [QUESTION, QUESTION])
+    assert [type(command) for command in workers[0].commands] == [Ask, Stop, AskAll]
+    for request in (1, 3, 2):
+        workers[0].say(event.Answered(request=request, column=0, text=f"{request}"), last(request, 0))
+    assert told == [(1, "3"), (1, ""), (0, "2"), (0, "")]
+    assert not answerer.is_busy
+    with qtbot.assertNotEmitted(answerer.failed):
+        workers[0].end()
+    answerer.ask("/base", [None], [QUESTION])
+    with qtbot.waitSignal(answerer.failed) as said:
+        workers[1].end(None, -9)
+    assert said.args is not None
+    assert said.args[0]
+    assert not answerer.is_busy
 
 
 def test_stop_ends_the_answer_and_while_loading_the_worker(
@@ -212,12 +253,24 @@ def test_stop_ends_the_answer_and_while_loading_the_worker(
     assert answerer.is_loaded
 
 
-def test_equal_answers_are_called_equal(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+def test_equal_answers_are_called_equal(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker], tmp_path: Path
+) -> None:
     tab.choose_run(run)
     press(tab, "compare.ask")
     for column in (0, 1):
         workers[0].say(event.Answered(request=1, column=column, text="The same."), last(1, column))
     assert note(tab) == "Both answers are the same, word for word."
+    tab.add_column()
+    tab.columns[2].chooser.choose_path(adapter_folder(tmp_path / "other", tab.base))
+    press(tab, "compare.ask")
+    for column in (0, 1, 2):
+        workers[0].say(event.Answered(request=2, column=column, text="The same."), last(2, column))
+    assert note(tab) == "All answers are the same, word for word."
+    press(tab, "compare.ask")
+    for column in (0, 1, 2):
+        workers[0].say(event.Answered(request=3, column=column, text="The same."[: 3 + column]), last(3, column))
+    assert note(tab) == ""
 
 
 def test_an_adapter_that_does_not_fit_costs_only_its_column(
@@ -229,6 +282,8 @@ def test_an_adapter_that_does_not_fit_costs_only_its_column(
     workers[0].say(last(1, 1, finish_reason="unusable", message="The adapter has other shapes."))
     assert tab.columns[0].answer == "Yes."
     assert tab.columns[1].status == "The adapter has other shapes."
+    figures = [child(tab, QLabel, f"answer.{at}.figures") for at in (0, 1)]
+    assert [one.property("role") for one in figures] == ["small", "error"]
 
 
 def test_a_worker_that_dies_is_told(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
@@ -273,7 +328,18 @@ def test_of_answers_figures_and_benchmarks_only_the_last_one_asked_for_has_the_m
     first.measure()
     assert (made[1].killed, second.is_busy, first.is_busy) == (True, False, True)
     assert note(tab) == "The figures are being measured. Compare when that has ended."
+    assert tab._refusal() == "Wait for the figures, or stop them, to open another"
+    tab.compare()
+    assert not tab.session.is_busy
     first.stop()
+    assert tab._refusal() == ""
+    tab.set_training(True)
+    first.measure()
+    tab.set_training(True)
+    assert first.is_busy, "what is measured beside the run is not ended by it"
+    tab.set_training(False)
+    tab.set_training(True)
+    assert not first.is_busy
     assert note(tab) == ""
 
 
@@ -312,6 +378,10 @@ def test_an_idle_model_is_freed(qtbot: QtBot, workers: list[FakeWorker]) -> None
     qtbot.wait(40)
     assert answerer.is_loaded
     workers[0].say(event.Ready(), last(1, 0))
+    answerer.ask("/base", [None], [QUESTION])
+    qtbot.wait(40)
+    assert answerer.is_loaded, "it is asked again"
+    workers[0].say(last(2, 0))
     qtbot.waitUntil(lambda: not answerer.is_loaded)
 
 
