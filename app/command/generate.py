@@ -87,9 +87,12 @@ def _question(**values: Any) -> Question:
     try:
         return Question(**values)
     except ValidationError as error:
+        from dataclasses import replace
+
         from app.core.setup.config_file import validation_problems
 
-        raise UnusableError(validation_problems(error)) from error
+        # The hints are of a config's fields: its seed has another range than a question's.
+        raise UnusableError([replace(one, hint="") for one in validation_problems(error)]) from error
 
 
 def _prompt(prompt: str | None) -> str:
