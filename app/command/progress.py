@@ -167,7 +167,9 @@ def finished_line(said: event.Finished) -> str:
     """How it ended."""
     if said.reason == "stopped" and not (said.elapsed_s and said.iteration) and said.message:
         return said.message  # before it trained, so that nothing that changes the model was saved
-    words = {"stopped": "Stopped and saved", "early_stopping": "Stopped early: no more improvement"}
+    words = {
+        "stopped": "Stopped and saved", "early_stopping": "Stopped early: no more improvement", "paused": "Paused",
+    }  # fmt: skip
     at = f" at iteration {said.iteration:,}" if said.iteration is not None else ""
     best = ""
     if said.best_val_loss is not None and said.best_iteration is not None:
