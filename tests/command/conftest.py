@@ -15,6 +15,7 @@ import pytest
 
 from app.command.main import run_command
 from tests import ROOT
+from tests.command.spoken import SpokenWorker
 
 Done = subprocess.CompletedProcess[str]
 Luthier = Callable[..., Done]
@@ -90,3 +91,12 @@ def luthier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Luthier:
         return _checked(subprocess.CompletedProcess(words, found, *said), code)
 
     return run
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpokenWorker:
+    """Every job that is no run is given to this one."""
+    found = SpokenWorker(tmp_path / "log.txt")
+    for place in ("app.core.protocol.client", "app.command.worker"):
+        monkeypatch.setattr(f"{place}.started_job", found.started)
+    return found

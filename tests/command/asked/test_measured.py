@@ -19,8 +19,8 @@ from app.core.protocol.job import (
     MergeJob,
 )
 from app.core.replica.hostfile import read_hostfile
-from tests.command.asked.conftest import SpokenWorker
 from tests.command.conftest import Luthier
+from tests.command.spoken import SpokenWorker
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from app.core.protocol.job import (
     TrackJob,
 )
 from app.core.protocol.question import Question, chat_of
-from tests.command.asked.conftest import SpokenWorker
 from tests.command.conftest import Luthier
+from tests.command.spoken import SpokenWorker
 
 ANSWER = Answered(
     request=0, column=0, text="Hi.", done=True, prompt_tokens=1234, generation_tokens=5, tokens_per_second=1000.5,

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from app.core.protocol.client import Interrupt
 from app.core.protocol.command import Command
 from app.core.protocol.event import Event, Result
@@ -43,12 +41,3 @@ class SpokenWorker:
     def started(self, job: Job) -> Iterator[SpokenWorker]:
         self.jobs.append(job)
         yield self
-
-
-@pytest.fixture
-def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpokenWorker:
-    """Every job that is no run is given to this one."""
-    found = SpokenWorker(tmp_path / "log.txt")
-    for place in ("app.core.protocol.client", "app.command.worker"):
-        monkeypatch.setattr(f"{place}.started_job", found.started)
-    return found
