@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -12,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from app.command.health import doctor
+from app import __version__
+from app.command.health import doctor, selftest
 from app.command.health.doctor import Diagnosis
+from app.command.output import FailedError
 from app.core.protocol import event, program
 from tests.command.conftest import Luthier
 from tests.command.spoken import SpokenWorker
@@ -88,9 +92,9 @@ def test_what_mlx_runs_on(build: str, on: str, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(program, "mlx_build", lambda: build)
     monkeypatch.setattr(metadata, "version", lambda _: "0.1")
     monkeypatch.setattr(doctor, "NVIDIA_DRIVER", tmp_path / "none")
-    monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     assert doctor.what_mlx_runs_on() == [Diagnosis("MLX runs on", True, f"{on} ({build} 0.1)")]
-    monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
     for frozen, words in ((False, "driver: `python3"), (True, "this app has MLX for the CPU alone; in a checkout")):
         monkeypatch.setattr(doctor, "is_frozen", lambda frozen=frozen: frozen)
         idle = doctor.what_mlx_runs_on()[1:]
@@ -168,7 +172,7 @@ def test_displays(
 def test_what_makes_the_cpu_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     def told(library: str | None, compiler: str | None) -> Found:
         monkeypatch.setattr("ctypes.util.find_library", {"openblas": library}.get)
-        monkeypatch.setattr(doctor.shutil, "which", {"g++": compiler}.get)
+        monkeypatch.setattr(shutil, "which", {"g++": compiler}.get)
         return doctor._speed()
 
     monkeypatch.setattr(sys, "platform", "linux")
@@ -187,7 +191,7 @@ def test_where_runs_and_models_are(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     def told(free: float) -> Found:
         usage = SimpleNamespace(free=free)
-        monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage if path == tmp_path else None)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage if path == tmp_path else None)
         return doctor._places()
 
     cannot = f"{tmp_path} cannot be written; choose another place in the settings."
@@ -205,7 +209,7 @@ def test_where_runs_and_models_are(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise FileNotFoundError
 
     access: Callable[..., bool] = lambda path, mode: (path, mode) != (tmp_path, os.W_OK)  # noqa: E731
-    monkeypatch.setattr(doctor.os, "access", access)
+    monkeypatch.setattr(os, "access", access)
     monkeypatch.setattr("app.core.system.starter.starter_dir", missing)
     first, *_, last = told(1e12)
     assert (first.ok, first.hint, first.needed) == (False, cannot, True)
@@ -215,16 +219,12 @@ def test_where_runs_and_models_are(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_selftest_reports_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, luthier: Luthier) -> None:
-    import json
-
-    from app import __version__
-    from app.command.health import selftest
 
     monkeypatch.setattr(selftest, "_window", lambda home: {"home": str(home)})
 
     def tuned(home: Path) -> dict[str, Any]:
         assert os.environ["LUTHIER_HOME"] == str(home)
-        raise selftest.FailedError("It did not learn.")
+        raise FailedError("It did not learn.")
 
     before = os.environ["LUTHIER_HOME"]
     monkeypatch.setattr(selftest, "_tuned", tuned)

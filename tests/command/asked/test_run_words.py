@@ -257,7 +257,7 @@ def test_what_attach_says_of_runs_that_it_cannot_show(
     said = luthier("attach", code=2).stderr
     assert said == "error: run: Several runs train.\n  Name one: two, my run.\n"
     sent: list[object] = []
-    monkeypatch.setattr("app.core.live.door.tell_run", lambda _, command: sent.append(command) is None)
+    monkeypatch.setattr("app.core.live.door.tell_run", lambda _, command: not sent.append(command))  # type: ignore[func-returns-value]
     said = luthier("attach", "my run", "--pause", "--continue", "--park", "--save", "--stop").stderr
     assert sent == [Pause(), Resume(), Park(), Save(), Stop()]
     assert said.splitlines() == [
