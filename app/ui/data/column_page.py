@@ -147,16 +147,19 @@ class DataColumnPage(QWidget):
 
     def _on_reported(self) -> None:
         report = self._inspector.last_report
-        if report is None or report is self._report:
-            return
+        if report is None or report is not self._report:
+            self._take(report)
+
+    def _take(self, report: DataReport | None) -> None:
         self._report = report
-        for path in COLUMN_PATHS:
-            self.boxes[path].set_columns(report.columns)
-        self.boxes["sheet"].set_columns(report.sheets)
-        counts = {name: f"{name} ({plural(count, 'message')})" for name, count in report.speakers.items()}
-        self.boxes["answers_by"].set_columns(tuple(counts), counts)
-        for path, box in self.boxes.items():
-            box.set_value(self._store.value(path))
+        if report is not None:
+            for path in COLUMN_PATHS:
+                self.boxes[path].set_columns(report.columns)
+            self.boxes["sheet"].set_columns(report.sheets)
+            counts = {name: f"{name} ({plural(count, 'message')})" for name, count in report.speakers.items()}
+            self.boxes["answers_by"].set_columns(tuple(counts), counts)
+            for path, box in self.boxes.items():
+                box.set_value(self._store.value(path))
         self._show()
 
     def _on_changed(self, path: str) -> None:

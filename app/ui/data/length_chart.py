@@ -28,7 +28,7 @@ class LengthChart(QWidget):
         self.setAccessibleName(tr("Lengths of the examples in tokens"))
         self._figures: SplitFigures | None = None
         self._maximum = 0
-        self._name = "maximum"
+        self._name = ""
         self.view = Plot("length_chart.plot", tr("Lengths of the examples in tokens"), self, label_width=NAME_WIDTH)
         self._plot = self.view.item
         self._plot.setMouseEnabled(x=False, y=False)
@@ -48,7 +48,7 @@ class LengthChart(QWidget):
         self.line.sigPositionChangeFinished.connect(self._on_dragged)
         theme.theme().changed.connect(self._dress)
         self.view.scaled.connect(self._dress)
-        self.set_words(tr("tokens in an example"), "examples")
+        self.set_words(tr("tokens in an example"), tr("examples"))
         self._dress()
 
     def show_figures(self, figures: SplitFigures | None) -> None:
@@ -61,8 +61,8 @@ class LengthChart(QWidget):
         self._plot.setLabel("bottom", bottom)
         self._plot.setLabel("left", left)
 
-    def set_maximum(self, tokens: int, name: str = "maximum") -> None:
-        """Moves the line, and with it what is drawn as cut off."""
+    def set_maximum(self, tokens: int, name: str) -> None:
+        """Moves the line, which has a name, and with it what is drawn as cut off."""
         self._maximum, self._name = tokens, name
         self._draw()
 

@@ -11,6 +11,7 @@ from app.core.setup.chosen_method import prompt_limit
 from app.ui.data.inspector import DataInspector, SplitFigures
 from app.ui.data.length_chart import LengthChart
 from app.ui.data.split_bar import SPLIT_NAMES
+from app.ui.data.split_text import PART_NAMES
 from app.ui.form.field import Field
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore
@@ -147,9 +148,9 @@ class DataLengthPage(QWidget):
             self.split_box.model().item(index).setEnabled(known or index == 0)  # type: ignore[attr-defined]
         self.chart.show_figures(found)
         kind = found.kind if found is not None else "examples"
-        self.chart.set_words(LENGTH_AXES[kind], kind)
+        self.chart.set_words(LENGTH_AXES[kind], trn(2, kind.removesuffix("s"), kind))
         sampled = kind == "prompts"
-        self.chart.set_maximum(self._limit(kind), tr("room for a prompt") if sampled else "maximum")
+        self.chart.set_maximum(self._limit(kind), tr("room for a prompt") if sampled else tr("maximum"))
         self.chart.setVisible(found is not None)
         self.state_label.setVisible(found is None)
         self._show_state()
@@ -203,10 +204,11 @@ class DataLengthPage(QWidget):
             )
             tips["left_out"] = tr("Prompts that leave no room for an answer")
             longest = ", ".join(
-                tr("{name} {longest:,}", name=name, longest=part["longest"]) for name, part in found.parts.items()
+                tr("{name} {longest:,}", name=PART_NAMES[name], longest=part["longest"])
+                for name, part in found.parts.items()
             )
             tips["parts"] = tr("Median lengths in tokens; the longest: {longest}", longest=longest)
-            self.figures["parts"].set_label(" · ".join(found.parts))
+            self.figures["parts"].set_label(" · ".join(PART_NAMES[name] for name in found.parts))
         kind = found.kind if found is not None else "examples"
         self.figures["examples"].set_label(trn(2, kind.removesuffix("s"), kind))
         for name, text in texts.items():

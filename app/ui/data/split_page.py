@@ -126,11 +126,16 @@ class DataSplitPage(QWidget):
     def _show_note(self, report: DataReport, parts: Parts) -> None:
         said, role = [], "good"
         if report.leaked:
-            said.append(tr("{held_out_rows} are also in the training data: the score would show memory, not "
-"skill. They are listed under Problems.", held_out_rows=plural(report.leaked, 'held-out row')))  # fmt: skip
+            said.append(
+                tr(
+                    "Also in the training data: {held_out_rows}. The score would show memory, not skill; "
+                    "Problems lists them.",
+                    held_out_rows=plural(report.leaked, "held-out row"),
+                )
+            )
             role = "warning"
         if report.duplicates:
-            said.append(tr("{rows} repeat an earlier one.", rows=plural(report.duplicates, "row")))
+            said.append(tr("Repetitions of an earlier row: {count:,}.", count=report.duplicates))
             role = "warning"
         if not parts.valid:
             said.append(tr("There is no validation data: overfitting cannot be seen, nor training stopped early."))

@@ -12,6 +12,11 @@ from app.ui.data.inspector import DataInspector
 from app.ui.data.split_bar import SPLIT_NAMES
 from app.ui.form.store import ConfigStore
 
+# What pairs and single answers are made of.
+PART_NAMES = {
+    "prompt": tr("prompt"), "chosen": tr("chosen"), "rejected": tr("rejected"), "answer": tr("answer"),
+}  # fmt: skip
+
 
 def split_parts(inspector: DataInspector, store: ConfigStore) -> Parts | None:
     """The division: exact once the data were prepared, before that as it is planned."""

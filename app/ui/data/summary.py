@@ -16,14 +16,14 @@ from PySide6.QtWidgets import (
 
 from app.core.data.format import FORMAT_LABELS, Format
 from app.core.data.report import DataReport
-from app.core.language import inside, tr
+from app.core.language import tr
 from app.core.problem import Severity
 from app.core.quantity import count_text, plural, share_text, short_count
 from app.core.setup.plan import Parts
 from app.core.source.finding import KINDS
 from app.ui.data.inspector import DataInspector
 from app.ui.data.split_bar import SPLIT_NAMES, SplitBar, split_color
-from app.ui.data.split_text import data_text, split_origin, split_parts
+from app.ui.data.split_text import PART_NAMES, data_text, split_origin, split_parts
 from app.ui.edit.row import RowCard, turns
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
@@ -212,7 +212,7 @@ class DataSummary(QWidget):
             return tr("{rows}, none of which can be used yet", rows=plural(report.rows, "row"))
         words = [plural(report.examples, _noun(report))]
         if report.format not in TOLD_BY_NOUN.get(report.target, (Format.UNKNOWN,)):
-            words.append(name if name[:2].isupper() else inside(name))
+            words.append(name)
         figures = self._inspector.figures.values()
         if figures:
             tokens = sum(part.kept_tokens for part in figures)
@@ -236,7 +236,12 @@ class DataSummary(QWidget):
         train = self._inspector.figures.get("train")
         parts = train.parts if train is not None and self._inspector.last_report is not None else {}
         said = [
-            tr("{name} {median:,.0f} (≤ {longest:,})", name=name, median=part["median"], longest=part["longest"])
+            tr(
+                "{name} {median:,.0f} (≤ {longest:,})",
+                name=PART_NAMES[name],
+                median=part["median"],
+                longest=part["longest"],
+            )
             for name, part in parts.items()
         ]
         self.parts_label.setText(tr("Median tokens: {said}", said=" · ".join(said)))

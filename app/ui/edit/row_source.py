@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from app.core.config.train_config import TrainConfig
 from app.core.data.edit import Edits, Survey
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.command import ReadRows, SaveRows, SurveyRows
 from app.core.protocol.job import RowsJob
@@ -55,7 +56,7 @@ class SourceRow:
         """The beginning of what it says."""
         value = self.value
         said = " · ".join(text for _, text in turns(value) if text) if isinstance(value, dict) else self.text
-        return " ".join(said[: 2 * SUMMARY_CHARACTERS].split())[:SUMMARY_CHARACTERS] or "(empty)"
+        return " ".join(said[: 2 * SUMMARY_CHARACTERS].split())[:SUMMARY_CHARACTERS] or tr("(empty)")
 
 
 class RowSource(QObject):

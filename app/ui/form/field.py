@@ -195,8 +195,8 @@ class Field(QWidget):
         if self.spec.choices:
             return next((text for choice, text in self.spec.choices if choice == value), str(value))
         if isinstance(value, bool):
-            return "on" if value else "off"
-        return f"{value:g}" if isinstance(value, float) else str(value or "nothing")
+            return tr("on") if value else tr("off")
+        return f"{value:g}" if isinstance(value, float) else str(value or tr("nothing"))
 
     def _is_default(self) -> bool:
         value = self._store.value(self.path)

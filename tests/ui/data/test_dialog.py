@@ -345,7 +345,7 @@ def test_the_maximum_is_set_by_slider_and_line(qtbot: QtBot, form: tuple[DataDia
     page.slider.setFocus()
     qtbot.keyClick(page.slider, Qt.Key.Key_Right)
     assert store.config.max_seq_length == length_at(position_of(1024) + 1) == 1120
-    page.chart.set_maximum(1120)
+    page.chart.set_maximum(1120, "maximum")
     page.chart.line.setPos(700.4)
     page.chart.line.sigPositionChangeFinished.emit(page.chart.line)
     assert store.config.max_seq_length == 700
@@ -470,7 +470,7 @@ def test_repeated_rows_are_told(qtbot: QtBot, tmp_path: Path) -> None:
     dialog = DataDialog(store, inspector)
     qtbot.addWidget(dialog)
     qtbot.waitUntil(lambda: inspector.report is not None, timeout=ANSWER_MS)
-    assert dialog.split.note_label.text().startswith("3 held-out rows are also in the training data")
+    assert dialog.split.note_label.text().startswith("Also in the training data: 3 held-out rows.")
     assert dialog.split.note_label.property("role") == "warning"
     assert not dialog.split.fields["valid_fraction"].isEnabled()
     inspector.stop()
