@@ -8,7 +8,7 @@ from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.data.report import DataReport, save_findings
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.problem import Severity
 from app.core.quantity import plural
 from app.core.refusal import reason_of
@@ -156,18 +156,17 @@ class DataProblemPage(QWidget):
     def _show_listed(self) -> None:
         report, listed = self._inspector.last_report, self.proxy.rowCount()
         total = sum(report.counts.values()) if report else 0
-        text = tr("{listed:,} listed", listed=listed)
+        text, tip = tr("{listed:,} listed", listed=listed), ""
         if report and any(
             len(kept) >= KEPT_PER_SEVERITY for kept in (report.errors, report.warnings, report.notes)
         ):
             text = tr("{listed:,} listed of {total:,}", listed=listed, total=total)
-            self.listed_label.setToolTip(
-                tr(
-                    "All are counted; the first {kept_per_severity:,} of a severity are listed",
-                    kept_per_severity=KEPT_PER_SEVERITY,
-                )
+            tip = tr(
+                "All are counted; the first {kept_per_severity:,} of a severity are listed",
+                kept_per_severity=KEPT_PER_SEVERITY,
             )
         self.listed_label.setText(text if total else "")
+        self.listed_label.setToolTip(tip)
 
     def _chosen(self) -> Finding | None:
         rows = self.view.selectionModel().selectedRows()
@@ -183,7 +182,7 @@ class DataProblemPage(QWidget):
             theme.set_role(self.hint_label, role="good" if nothing else "small")
             return
         where = f"{shown_path(finding.file)}" + (tr(", line {line:,}", line=finding.line) if finding.line else "")
-        self.hint_label.setText(f"{finding.reason} {finding.hint}\n{where}")
+        self.hint_label.setText(f"{joined((finding.reason, finding.hint))}\n{where}")
         theme.set_role(self.hint_label, role="small")
 
     # -- what happens -----------------------------------------------------------------------------------------
