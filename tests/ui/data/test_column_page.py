@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -24,12 +24,13 @@ LABELLED = [{"prompt": f"Q{n}", "completion": f"A{n}", "label": n % 2 == 0} for 
 
 
 @pytest.fixture
-def page(qtbot: QtBot, by_hand: list[object]) -> DataColumnPage:  # noqa: ARG001
+def page(qtbot: QtBot, by_hand: list[object]) -> Iterator[DataColumnPage]:  # noqa: ARG001
     store = ConfigStore()
     found = DataColumnPage(store, DataInspector(store))
     qtbot.addWidget(found)
     found.show()
-    return found
+    yield found
+    found._inspector.stop()
 
 
 def known(page: DataColumnPage, *rows: dict[str, Any], **changes: Any) -> None:

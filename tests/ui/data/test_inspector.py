@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -26,9 +26,11 @@ def store(qapp: QApplication) -> ConfigStore:  # noqa: ARG001
 
 
 @pytest.fixture
-def inspector(store: ConfigStore, by_hand: list[object]) -> DataInspector:  # noqa: ARG001
+def inspector(store: ConfigStore, by_hand: list[object]) -> Iterator[DataInspector]:  # noqa: ARG001
     store.set("data", "/d/rows.jsonl")
-    return DataInspector(store)
+    found = DataInspector(store)
+    yield found
+    found.stop()
 
 
 def heard(inspector: DataInspector) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,12 +23,13 @@ PARTS = {
 
 
 @pytest.fixture
-def page(qtbot: QtBot, by_hand: list[object]) -> DataLengthPage:  # noqa: ARG001
+def page(qtbot: QtBot, by_hand: list[object]) -> Iterator[DataLengthPage]:  # noqa: ARG001
     store = ConfigStore()
     found = DataLengthPage(store, DataInspector(store))
     qtbot.addWidget(found)
     found.show()
-    return found
+    yield found
+    found._inspector.stop()
 
 
 def known(page: DataLengthPage, kind: str = "examples", examples: int = 16, **changes: Any) -> None:

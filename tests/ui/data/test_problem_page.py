@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ FOUND = [
 
 
 @pytest.fixture
-def page(qtbot: QtBot, by_hand: list[object]) -> DataProblemPage:  # noqa: ARG001
+def page(qtbot: QtBot, by_hand: list[object]) -> Iterator[DataProblemPage]:  # noqa: ARG001
     store = ConfigStore()
     found = DataProblemPage(store, DataInspector(store))
     qtbot.addWidget(found)
@@ -37,7 +38,8 @@ def page(qtbot: QtBot, by_hand: list[object]) -> DataProblemPage:  # noqa: ARG00
     found.show()
     store.set("data", "/d/rows.jsonl")
     tell_rows(found._inspector, report(*FOUND))
-    return found
+    yield found
+    found._inspector.stop()
 
 
 def listed(page: DataProblemPage) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,13 +20,14 @@ NOT_VALID, NOT_TEST = "Not used: validation data are given.", "Not used: test da
 
 
 @pytest.fixture
-def page(qtbot: QtBot, by_hand: list[object]) -> DataSplitPage:  # noqa: ARG001
+def page(qtbot: QtBot, by_hand: list[object]) -> Iterator[DataSplitPage]:  # noqa: ARG001
     store = ConfigStore()
     found = DataSplitPage(store, DataInspector(store))
     qtbot.addWidget(found)
     found.show()
     store.set("data", "/d/rows.jsonl")
-    return found
+    yield found
+    found._inspector.stop()
 
 
 def counts(page: DataSplitPage) -> list[tuple[str, str]]:

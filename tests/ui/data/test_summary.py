@@ -28,13 +28,14 @@ from tests.ui.data.known_data import finding, report, split_tree, tell_rows, tel
 
 
 @pytest.fixture
-def summary(qtbot: QtBot, by_hand: list[object]) -> DataSummary:  # noqa: ARG001
+def summary(qtbot: QtBot, by_hand: list[object]) -> Iterator[DataSummary]:  # noqa: ARG001
     store = ConfigStore()
     store.set("data", "/d/rows.jsonl")
     found = DataSummary(store, DataInspector(store))
     qtbot.addWidget(found)
     found.show()
-    return found
+    yield found
+    found._inspector.stop()
 
 
 def headline(summary: DataSummary) -> tuple[str, str, bool]:
