@@ -81,18 +81,18 @@ def test_a_name_that_is_no_column_stays_and_is_marked(qtbot: QtBot) -> None:
     assert told == []
 
 
-@pytest.mark.parametrize(
-    "data_format, paths",
-    [
-        ("auto", set()),
-        ("chat", {"chat_feature", "system_feature"}),
-        ("completion", {"prompt_feature", "completion_feature", "system_feature"}),
-        ("text", {"text_feature"}),
-    ],
-)
-def test_a_format_has_its_own_columns(page: DataColumnPage, data_format: str, paths: set[str]) -> None:
-    page._store.set("data_format", data_format)
-    assert fields(page) == {"data_format", *paths}
+COLUMNS_OF: list[tuple[str, set[str]]] = [
+    ("auto", set()),
+    ("chat", {"chat_feature", "system_feature"}),
+    ("completion", {"prompt_feature", "completion_feature", "system_feature"}),
+    ("text", {"text_feature"}),
+]
+
+
+def test_a_format_has_its_own_columns(page: DataColumnPage) -> None:
+    for data_format, paths in COLUMNS_OF:
+        page._store.set("data_format", data_format)
+        assert fields(page) == {"data_format", *paths}
 
 
 def test_fields_are_there_where_there_is_a_choice_or_one_was_made(page: DataColumnPage) -> None:
@@ -128,28 +128,26 @@ def test_answers_labelled_bad_can_be_left_out_where_there_are_some(page: DataCol
     assert [row[1] for row in shown_rows(page)] == ["Q0", "Q1", "Q2"]
 
 
-@pytest.mark.parametrize(
-    "kinds, said, role, shown",
-    [
-        ([], "", "muted", False),
-        (["empty_line", "layout"], "", "muted", False),
-        (["encoding"], "A.", "muted", True),
-        (["encoding", "doubtful_encoding"], "B.\nA.", "warning", True),
-        (["mojibake"], "", "warning", True),
-        (["encoding"] * 2, "A.", "muted", True),
-        (["wrong_encoding", "bad_encoding", "doubtful_encoding", "encoding"], "A.\nB.\nC.", "warning", True),
-    ],
-)
-def test_how_texts_are_decoded_is_told_where_it_is_not_plain(
-    page: DataColumnPage, kinds: list[str], said: str, role: str, shown: bool
-) -> None:
-    reasons: dict[str, str] = {}
-    found = [finding(kind, reason=reasons.setdefault(kind, f"{'ABCD'[len(reasons)]}.")) for kind in kinds]
-    page._store.set("data", "/d/rows.jsonl")
-    tell_rows(page._inspector, report(*found))
-    label = page.encoding_label
-    assert (label.text(), label.property("role"), label.isVisible()) == (said, role, bool(said))
-    assert ("encoding" in fields(page)) == shown
+DECODED: list[tuple[list[str], str, str, bool]] = [
+    ([], "", "muted", False),
+    (["empty_line", "layout"], "", "muted", False),
+    (["encoding"], "A.", "muted", True),
+    (["encoding", "doubtful_encoding"], "B.\nA.", "warning", True),
+    (["mojibake"], "", "warning", True),
+    (["encoding"] * 2, "A.", "muted", True),
+    (["wrong_encoding", "bad_encoding", "doubtful_encoding", "encoding"], "A.\nB.\nC.", "warning", True),
+]
+
+
+def test_how_texts_are_decoded_is_told_where_it_is_not_plain(page: DataColumnPage) -> None:
+    for kinds, said, role, shown in DECODED:
+        reasons: dict[str, str] = {}
+        found = [finding(kind, reason=reasons.setdefault(kind, f"{'ABCD'[len(reasons)]}.")) for kind in kinds]
+        page._store.set("data", "/d/rows.jsonl")
+        tell_rows(page._inspector, report(*found))
+        label = page.encoding_label
+        assert (label.text(), label.property("role"), label.isVisible()) == (said, role, bool(said))
+        assert ("encoding" in fields(page)) == shown
 
 
 def texts(rows: Iterable[list[str]]) -> list[str]:

@@ -152,32 +152,32 @@ def test_examples_are_asked_for_and_shown(qtbot: QtBot, page: DataExamplePage, b
     assert (page.split, asked(worker)[-1]) == ("train", ("train", 2))
 
 
-@pytest.mark.parametrize(
-    "changes, said",
-    [
-        ({"counts": {}}, ""),
-        (
-            {"counts": {"tokens": 1, "trained": 1, "truncated": 0}, "shown": 1},
-            "<b>1 token</b> · 1 trained (100\u00a0%)",
-        ),
-        (
-            {"counts": {"tokens": 1300, "trained": 300, "truncated": 100}, "problems": ["Odd.", "Bad."]},
-            "<b>1,300 tokens</b> · 300 trained (25\u00a0%) · "
-            "<span style='color: #ERROR'>100 cut off</span> · Odd. · Bad.",
-        ),
-        (
-            {"counts": {"tokens": 9000, "trained": 0, "truncated": 0}, "shown": 8000},
-            "<b>9,000 tokens</b> · 0 trained (0\u00a0%) · the first 8,000 are shown",
-        ),
-        (
-            {"counts": {"tokens": 7, "trained": 0, "truncated": 7}, "shown": 7},
-            "<b>7 tokens</b> · 0 trained (0\u00a0%) · <span style='color: #ERROR'>7 cut off</span>",
-        ),
-    ],
-)  # fmt: skip
-def test_the_tokens_of_an_example_are_counted(page: DataExamplePage, changes: dict[str, Any], said: str) -> None:
-    page.previewer.shown.emit(example(**changes).data)
-    assert page.counts_label.text() == said.replace("#ERROR", theme.colors().error)
+COUNTED: list[tuple[dict[str, Any], str]] = [
+    ({"counts": {}}, ""),
+    (
+        {"counts": {"tokens": 1, "trained": 1, "truncated": 0}, "shown": 1},
+        "<b>1 token</b> · 1 trained (100\u00a0%)",
+    ),
+    (
+        {"counts": {"tokens": 1300, "trained": 300, "truncated": 100}, "problems": ["Odd.", "Bad."]},
+        "<b>1,300 tokens</b> · 300 trained (25\u00a0%) · "
+        "<span style='color: #ERROR'>100 cut off</span> · Odd. · Bad.",
+    ),
+    (
+        {"counts": {"tokens": 9000, "trained": 0, "truncated": 0}, "shown": 8000},
+        "<b>9,000 tokens</b> · 0 trained (0\u00a0%) · the first 8,000 are shown",
+    ),
+    (
+        {"counts": {"tokens": 7, "trained": 0, "truncated": 7}, "shown": 7},
+        "<b>7 tokens</b> · 0 trained (0\u00a0%) · <span style='color: #ERROR'>7 cut off</span>",
+    ),
+]
+
+
+def test_the_tokens_of_an_example_are_counted(page: DataExamplePage) -> None:
+    for changes, said in COUNTED:
+        page.previewer.shown.emit(example(**changes).data)
+        assert page.counts_label.text() == said.replace("#ERROR", theme.colors().error)
 
 
 def test_of_prompts_nothing_is_trained_before_the_run(page: DataExamplePage) -> None:
@@ -241,21 +241,19 @@ def test_the_share_of_all_that_is_trained(page: DataExamplePage) -> None:
     assert label.text() == ""
 
 
-@pytest.mark.parametrize(
-    "masked, target, enabled, tip",
-    [
-        (False, "chat", False, "Everything is trained: there are no answers to choose among"),
-        (True, "completion", False, "Each example has one answer: there is none to choose"),
-        (True, "chat", True, ""),
-    ],
-)
-def test_answers_are_chosen_where_there_are_several(
-    page: DataExamplePage, masked: bool, target: str, enabled: bool, tip: str
-) -> None:
-    page._store.set("mask_prompt", masked)
-    rows(page, target=target)
-    field = page.fields["mask_turns"]
-    assert (field.isEnabled(), field.toolTip()) == (enabled, tip)
+CHOSEN: list[tuple[bool, str, bool, str]] = [
+    (False, "chat", False, "Everything is trained: there are no answers to choose among"),
+    (True, "completion", False, "Each example has one answer: there is none to choose"),
+    (True, "chat", True, ""),
+]
+
+
+def test_answers_are_chosen_where_there_are_several(page: DataExamplePage) -> None:
+    for masked, target, enabled, tip in CHOSEN:
+        page._store.set("mask_prompt", masked)
+        rows(page, target=target)
+        field = page.fields["mask_turns"]
+        assert (field.isEnabled(), field.toolTip()) == (enabled, tip)
 
 
 def test_a_preview_is_prepared_anew_for_other_rows_only(qtbot: QtBot, by_hand: list[FakeWorker]) -> None:

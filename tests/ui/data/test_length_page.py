@@ -112,57 +112,55 @@ def test_the_totals_of_pairs(page: DataLengthPage) -> None:
     assert page.figures["examples"].accessibleName() == "answers: 16"
 
 
-@pytest.mark.parametrize(
-    "kind, figures, said, role",
-    [
-        ("examples", {"longest": 1}, "Nothing is cut: the longest example has 1 token.", "muted"),
-        (
-            "examples",
-            {"over_length": 1, "cut_tokens": 500, "max_seq_length": 1024},
-            "1 example longer than 1,024: 500 tokens (25\u00a0%) cut off.",
-            "warning",
-        ),
-        (
-            "examples",
-            {"over_length": 3, "cut_tokens": 1, "tokens": 0, "untrained_examples": 1},
-            "3 examples longer than 2,048: 1 token (100\u00a0%) cut off. 1 example left with nothing to train.",
-            "warning",
-        ),
-        ("pairs", {}, "Nothing is cut: the longest pair has 300 tokens with its prompt.", "muted"),
-        ("answers", {"longest": 2}, "Nothing is cut: the longest answer has 2 tokens with its prompt.", "muted"),
-        (
-            "pairs",
-            {"over_length": 3, "untrained_examples": 1, "cut_tokens": 40, "limit": 64},
-            "2 pairs longer than 64: 40 tokens at the end of answers cut off. "
-            "1 pair left out: the prompt leaves no room for an answer.",
-            "warning",
-        ),
-        (
-            "answers",
-            {"over_length": 1, "untrained_examples": 1},
-            "1 answer left out: the prompt leaves no room for an answer.",
-            "warning",
-        ),
-        (
-            "prompts",
-            {},
-            "All fit with an answer of 100 tokens: the longest prompt has 300 tokens.",
-            "muted",
-        ),
-        (
-            "prompts",
-            {"untrained_examples": 2, "limit": -5, "max_seq_length": 95},
-            "2 prompts longer than 0 left out: an answer of 100 tokens would not fit into 95 with them.",
-            "warning",
-        ),
-    ],
-)
-def test_what_the_maximum_length_does(
-    page: DataLengthPage, kind: str, figures: dict[str, int], said: str, role: str
-) -> None:
-    page._store.set("max_completion_length", 100)
-    known(page, kind, **figures)
-    assert cut(page) == (said, role)
+DONE: list[tuple[str, dict[str, int], str, str]] = [
+    ("examples", {"longest": 1}, "Nothing is cut: the longest example has 1 token.", "muted"),
+    (
+        "examples",
+        {"over_length": 1, "cut_tokens": 500, "max_seq_length": 1024},
+        "1 example longer than 1,024: 500 tokens (25\u00a0%) cut off.",
+        "warning",
+    ),
+    (
+        "examples",
+        {"over_length": 3, "cut_tokens": 1, "tokens": 0, "untrained_examples": 1},
+        "3 examples longer than 2,048: 1 token (100\u00a0%) cut off. 1 example left with nothing to train.",
+        "warning",
+    ),
+    ("pairs", {}, "Nothing is cut: the longest pair has 300 tokens with its prompt.", "muted"),
+    ("answers", {"longest": 2}, "Nothing is cut: the longest answer has 2 tokens with its prompt.", "muted"),
+    (
+        "pairs",
+        {"over_length": 3, "untrained_examples": 1, "cut_tokens": 40, "limit": 64},
+        "2 pairs longer than 64: 40 tokens at the end of answers cut off. "
+        "1 pair left out: the prompt leaves no room for an answer.",
+        "warning",
+    ),
+    (
+        "answers",
+        {"over_length": 1, "untrained_examples": 1},
+        "1 answer left out: the prompt leaves no room for an answer.",
+        "warning",
+    ),
+    (
+        "prompts",
+        {},
+        "All fit with an answer of 100 tokens: the longest prompt has 300 tokens.",
+        "muted",
+    ),
+    (
+        "prompts",
+        {"untrained_examples": 2, "limit": -5, "max_seq_length": 95},
+        "2 prompts longer than 0 left out: an answer of 100 tokens would not fit into 95 with them.",
+        "warning",
+    ),
+]
+
+
+def test_what_the_maximum_length_does(page: DataLengthPage) -> None:
+    for kind, figures, said, role in DONE:
+        page._store.set("max_completion_length", 100)
+        known(page, kind, **figures)
+        assert cut(page) == (said, role)
 
 
 def test_a_part_of_which_nothing_is_known_cannot_be_chosen(page: DataLengthPage) -> None:

@@ -61,50 +61,46 @@ def test_parts_and_their_origins(page: DataSplitPage) -> None:
     assert (page.bar.widths(), page.note_label.text()) == ([0.0, 0.0, 0.0], "")
 
 
-@pytest.mark.parametrize(
-    "splits, hints",
-    [
-        ({"train": 20}, [("", True), ("", True)]),
-        ({"train": 20, "valid": 3}, [(NOT_VALID, False), (NOT_VALID, False)]),
-        ({"train": 20, "test": 3}, [("", True), (NOT_TEST, False)]),
-        ({"train": 20, "valid": 3, "test": 2}, [(NOT_VALID, False), (NOT_TEST, False)]),
-        ({"train": 20, "valid": 0, "test": 0}, [("", True), ("", True)]),
-    ],
-)
-def test_what_is_given_is_not_set_aside(
-    page: DataSplitPage, splits: dict[str, int], hints: list[tuple[str, bool]]
-) -> None:
-    tell_rows(page._inspector, report(splits=given(**splits)))
-    fields = [page.fields[path] for path in ("valid_fraction", "test_fraction")]
-    assert [(field._hint.text(), field.isEnabled()) for field in fields] == hints
-    assert [field._hint.isVisible() for field in fields] == [bool(hint) for hint, _ in hints]
+GIVEN: list[tuple[dict[str, int], list[tuple[str, bool]]]] = [
+    ({"train": 20}, [("", True), ("", True)]),
+    ({"train": 20, "valid": 3}, [(NOT_VALID, False), (NOT_VALID, False)]),
+    ({"train": 20, "test": 3}, [("", True), (NOT_TEST, False)]),
+    ({"train": 20, "valid": 3, "test": 2}, [(NOT_VALID, False), (NOT_TEST, False)]),
+    ({"train": 20, "valid": 0, "test": 0}, [("", True), ("", True)]),
+]
+
+
+def test_what_is_given_is_not_set_aside(page: DataSplitPage) -> None:
+    for splits, hints in GIVEN:
+        tell_rows(page._inspector, report(splits=given(**splits)))
+        fields = [page.fields[path] for path in ("valid_fraction", "test_fraction")]
+        assert [(field._hint.text(), field.isEnabled()) for field in fields] == hints
+        assert [field._hint.isVisible() for field in fields] == [bool(hint) for hint, _ in hints]
 
 
 LEAKED = "Also in the training data: {}. The score would show memory, not skill; Problems lists them."
 NO_VALID = "There is no validation data: overfitting cannot be seen, nor training stopped early."
 
 
-@pytest.mark.parametrize(
-    "found, valid, said, role",
-    [
-        ({}, 0.1, "No row is in two parts, and none is repeated.", "good"),
-        ({"leaked": 1}, 0.1, LEAKED.format("1 held-out row"), "warning"),
-        ({"duplicates": 1}, 0.1, "Repetitions of an earlier row: 1.", "warning"),
-        ({}, 0.0, NO_VALID, "warning"),
-        (
-            {"leaked": 3, "duplicates": 2000},
-            0.0,
-            f"{LEAKED.format('3 held-out rows')} Repetitions of an earlier row: 2,000. {NO_VALID}",
-            "warning",
-        ),
-    ],
-)
-def test_what_the_parts_share(
-    page: DataSplitPage, found: dict[str, Any], valid: float, said: str, role: str
-) -> None:
-    page._store.set("valid_fraction", valid)
-    tell_rows(page._inspector, report(examples=200, splits=given(train=200), **found))
-    assert (page.note_label.text(), page.note_label.property("role")) == (said, role)
+SHARED: list[tuple[dict[str, Any], float, str, str]] = [
+    ({}, 0.1, "No row is in two parts, and none is repeated.", "good"),
+    ({"leaked": 1}, 0.1, LEAKED.format("1 held-out row"), "warning"),
+    ({"duplicates": 1}, 0.1, "Repetitions of an earlier row: 1.", "warning"),
+    ({}, 0.0, NO_VALID, "warning"),
+    (
+        {"leaked": 3, "duplicates": 2000},
+        0.0,
+        f"{LEAKED.format('3 held-out rows')} Repetitions of an earlier row: 2,000. {NO_VALID}",
+        "warning",
+    ),
+]
+
+
+def test_what_the_parts_share(page: DataSplitPage) -> None:
+    for found, valid, said, role in SHARED:
+        page._store.set("valid_fraction", valid)
+        tell_rows(page._inspector, report(examples=200, splits=given(train=200), **found))
+        assert (page.note_label.text(), page.note_label.property("role")) == (said, role)
 
 
 def test_the_names_of_parts_have_the_colours_of_the_scheme(page: DataSplitPage) -> None:

@@ -42,32 +42,32 @@ def headline(summary: DataSummary) -> tuple[str, str, bool]:
     return summary.headline.text(), summary.headline.property("role"), summary.headline.isVisible()
 
 
-@pytest.mark.parametrize(
-    "rows, tokens, said",
-    [
-        ({}, None, "20 examples · chat"),
-        ({"examples": 1, "rows": 2}, None, "1 example · chat"),
-        ({"format": "sharegpt"}, None, "20 examples · ShareGPT chat"),
-        ({"format": "alpaca", "target": "completion"}, None, "20 examples · Alpaca instructions"),
-        ({"format": "preference", "target": "preference"}, None, "20 pairs"),
-        ({"format": "chat", "target": "preference", "examples": 1}, None, "1 pair · chat"),
-        ({"format": "labelled", "target": "labelled"}, None, "20 labelled answers"),
-        ({"format": "grpo", "target": "prompt"}, None, "20 prompts"),
-        ({"format": "unknown", "target": ""}, None, "20 examples"),
-        ({"examples": 0, "rows": 1}, None, "1 row, none of which can be used yet"),
-        ({}, {"kept_tokens": 99_999}, "20 examples · chat · 99,999 tokens · 40\u00a0% trained"),
-        ({}, {"kept_tokens": 100_000}, "20 examples · chat · 100\u00a0k tokens · 40\u00a0% trained"),
-        ({}, {"kept_tokens": 1, "trained_share": 0.9994}, "20 examples · chat · 1 token · 99.9\u00a0% trained"),
-        ({}, {"kept_tokens": 1, "trained_share": 0.9995}, "20 examples · chat · 1 token"),
-        ({"format": "grpo", "target": "prompt"}, {"kind": "prompts"}, "20 prompts · 1,500 tokens"),
-    ],
-)
-def test_the_headline(summary: DataSummary, rows: dict[str, Any], tokens: dict[str, Any] | None, said: str) -> None:
-    summary._inspector.set_model("/m" if tokens else "")
-    tell_rows(summary._inspector, report(**rows))
-    if tokens:
-        tell_split(summary._inspector, **tokens)
-    assert headline(summary) == (said, "label", True)
+HEADLINES: list[tuple[dict[str, Any], dict[str, Any] | None, str]] = [
+    ({}, None, "20 examples · chat"),
+    ({"examples": 1, "rows": 2}, None, "1 example · chat"),
+    ({"format": "sharegpt"}, None, "20 examples · ShareGPT chat"),
+    ({"format": "alpaca", "target": "completion"}, None, "20 examples · Alpaca instructions"),
+    ({"format": "preference", "target": "preference"}, None, "20 pairs"),
+    ({"format": "chat", "target": "preference", "examples": 1}, None, "1 pair · chat"),
+    ({"format": "labelled", "target": "labelled"}, None, "20 labelled answers"),
+    ({"format": "grpo", "target": "prompt"}, None, "20 prompts"),
+    ({"format": "unknown", "target": ""}, None, "20 examples"),
+    ({"examples": 0, "rows": 1}, None, "1 row, none of which can be used yet"),
+    ({}, {"kept_tokens": 99_999}, "20 examples · chat · 99,999 tokens · 40\u00a0% trained"),
+    ({}, {"kept_tokens": 100_000}, "20 examples · chat · 100\u00a0k tokens · 40\u00a0% trained"),
+    ({}, {"kept_tokens": 1, "trained_share": 0.9994}, "20 examples · chat · 1 token · 99.9\u00a0% trained"),
+    ({}, {"kept_tokens": 1, "trained_share": 0.9995}, "20 examples · chat · 1 token"),
+    ({"format": "grpo", "target": "prompt"}, {"kind": "prompts"}, "20 prompts · 1,500 tokens"),
+]
+
+
+def test_the_headline(summary: DataSummary) -> None:
+    for rows, tokens, said in HEADLINES:
+        summary._inspector.set_model("/m" if tokens else "")
+        tell_rows(summary._inspector, report(**rows))
+        if tokens:
+            tell_split(summary._inspector, **tokens)
+        assert headline(summary) == (said, "label", True)
 
 
 def test_the_headline_counts_the_tokens_of_all_parts(summary: DataSummary) -> None:
