@@ -6,10 +6,12 @@ import re
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import IO
 
 from app.core.language import tr
+from app.core.source.alphabet import readable_share
 
 POINTER = tr(
     "This is only a pointer to the data ({kind}), not the data. Fetch it with `{fetch}`, or download the file."
@@ -24,6 +26,9 @@ _POINTERS = (
 POINTER_LIMIT_BYTES = 1024  # the pointers' own limit
 
 _PICKLE = tr("This is a Python pickle. It can run code when it is opened, so it is not read.")
+_MODEL = tr("This is a model, not data.")
+_PROGRAM = tr("This is a program.")
+_PICTURE = tr("This is a picture.")
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\x80\x02", _PICKLE),
     (b"\x80\x03", _PICKLE),
@@ -41,14 +46,26 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\xfd7zXZ", tr("This is an xz archive. Unpack it first.")),
     (b"7z\xbc\xaf", tr("This is a 7-Zip archive. Unpack it first.")),
     (b"Rar!", tr("This is a RAR archive. Unpack it first.")),
-    (b"\x89PNG", tr("This is a picture.")),
-    (b"\xff\xd8\xff", tr("This is a picture.")),
+    (b"\x89PNG", _PICTURE),
+    (b"\xff\xd8\xff", _PICTURE),
+    (b"GIF8", _PICTURE),
+    (b"II*\x00", _PICTURE),
+    (b"MM\x00*", _PICTURE),
     (b"\xd0\xcf\x11\xe0", tr("This is an old Office document. Save it as CSV or text.")),
     (b"\x93NUMPY", tr("This is a NumPy array, not rows of text.")),
-    (b"\x7fELF", tr("This is a program.")),
-    (b"GGUF", tr("This is a model, not data.")),
+    (b"\x7fELF", _PROGRAM),
+    (b"\xcf\xfa\xed\xfe", _PROGRAM),
+    (b"\xca\xfe\xba\xbe", _PROGRAM),
+    (b"GGUF", _MODEL),
     (b"FEA1", tr("This is a Feather file of the first version. Save it as Parquet.")),
 )
+_SAFETENSORS = re.compile(rb".{4}\0{4}\{\s*\"", re.DOTALL)  # how long the header is, then the header: JSON
+BINARY = tr("This is a binary file, not rows of text.")
+HEADER = 4096  # characters
+LOOKED_AT = 1 << 16  # characters at the start of a text and at its end
+MOST_UNREADABLE = 0.03  # of the characters of a text; what is none reads as 5 to 20 % of them in any encoding
+FEW_UNREADABLE = 8  # … which a short text may have
+_CONTROLS = frozenset(map(chr, (*range(32), 127))) - frozenset("\t\n\v\f\r\x1b")  # programs colour what they log
 ZIP_START = b"PK\x03\x04"
 # What opening a damaged archive raises.
 ARCHIVE_ERRORS = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError,
@@ -78,7 +95,23 @@ def refusal_of(head: bytes, packed: PackedNames) -> str:
     """Why a file that begins so (decompressed) is not read, and what to do; empty for what may be data."""
     if head.startswith(ZIP_START):
         return _archive(packed.names)
+    if _SAFETENSORS.match(head):
+        return _MODEL
     return next((said for start, said in _STARTS if head.startswith(start)), "")
+
+
+def is_binary(text: str, *, is_guessed: bool) -> bool:
+    """Whether what a file begins with was never a text. ``is_guessed`` where it is neither UTF-8 nor of an encoding
+    that somebody chose: then it may also hold no characters that there are not."""
+    if text.count("\0", 0, HEADER) > FEW_UNREADABLE:  # lengths and numbers of a header
+        return True
+    text = text if len(text) <= 2 * LOOKED_AT else text[:LOOKED_AT] + text[-LOOKED_AT:]
+    counts = Counter(text)
+    controls = sum(count for character, count in counts.items() if character in _CONTROLS)
+    if is_guessed:
+        kept = "".join(character for character in counts if character not in "\v\f\x1b")
+        controls = sum(counts[one] for one in kept if one == "\ufffd" or not readable_share(one))
+    return controls > max(FEW_UNREADABLE, MOST_UNREADABLE * len(text))
 
 
 def markup_of(head: str) -> str:

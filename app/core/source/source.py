@@ -33,7 +33,16 @@ from app.core.source.encoding import ENCODING_LABELS, Judgement, example_line, r
 from app.core.source.exported_chat import ChatFile, is_slack_export, slack_size
 from app.core.source.json_stream import JsonStream
 from app.core.source.reading import BY_CONTENT, FileReading
-from app.core.source.refusal import ZIP_START, PackedNames, markup_of, packed_names, pointer_of, refusal_of
+from app.core.source.refusal import (
+    BINARY,
+    ZIP_START,
+    PackedNames,
+    is_binary,
+    markup_of,
+    packed_names,
+    pointer_of,
+    refusal_of,
+)
 from app.core.source.stream import (
     HEAD_BYTES,
     Compression,
@@ -183,9 +192,9 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
         raise UnusableFileError("unsupported_file", tr("The file is compressed twice. Unpack it once."))
     judged = _encoding(path, compression, head, reading)
     encoding = judged.encoding
-    if encoding == "utf-8" and b"\0" in head[:4096] and head[:4096].count(0) > 8:
-        raise UnusableFileError("unsupported_file", tr("This is a binary file, not rows of text."))
     text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding, "replace")
+    if is_binary(text, is_guessed=not reading.encoding and encoding not in ("utf-8", "utf-8-sig")):
+        raise UnusableFileError("unsupported_file", BINARY)
     if not text.strip():
         raise UnusableFileError("empty_file", tr("The file holds nothing but empty lines."))
     is_complete = len(head) < HEAD_BYTES

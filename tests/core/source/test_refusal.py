@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
+import struct
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.core.data.check import check_files
@@ -98,3 +101,61 @@ def test_an_object_of_several_lists_is_told_with_their_names(indent: int | None,
     ((kind, said),) = told(check_files([path]))
     assert kind == "unsupported_file"
     assert "`users` (3 rows), `orders` (1 row)" in said
+
+
+SOUND = b"".join(struct.pack("<h", int(9000 * math.sin(number / 9))) for number in range(20_000))
+NUMBERS = np.random.default_rng(1).standard_normal(20_000).astype(np.float32).tobytes()
+NOISE = np.random.default_rng(2).bytes(60_000)  # as a film or an archive of an unknown kind is
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("noise", NOISE, "This is a binary file, not rows of text."),
+        ("film.mp4", b"\0\0\0\x20ftypisom" + NOISE, "This is a binary file, not rows of text."),
+        ("packed.gz", gzip.compress(NOISE), "This is a binary file, not rows of text."),
+        ("sound.raw", SOUND, "This is a binary file, not rows of text."),
+        ("numbers.bin", NUMBERS, "This is a binary file, not rows of text."),
+        ("counts", np.arange(40_000, dtype="<u4").tobytes(), "This is a binary file, not rows of text."),
+        ("plain.bmp", b"BM" + bytes(52) + b"\xfa\x78\x1e" * 9_000, "This is a binary file, not rows of text."),
+        ("rows.jsonl", NOISE, "This is a binary file, not rows of text."),
+        ("old.gif", b"GIF89a" + NOISE, "This is a picture."),
+        ("scan.tif", b"II*\0" + NOISE, "This is a picture."),
+        ("scan2.tif", b"MM\0*" + NOISE, "This is a picture."),
+        ("tool", b"\xcf\xfa\xed\xfe" + NOISE, "This is a program."),
+        ("tools", b"\xca\xfe\xba\xbe" + NOISE, "This is a program."),
+        ("model.safetensors", struct.pack("<Q", 12) + b'{"a": [1, 2]' + NUMBERS, "This is a model, not data."),
+        ("w", struct.pack("<Q", 90) + b'{ "__metadata__": {"format": "pt"}' + NOISE, "This is a model, not data."),
+    ],
+)
+def test_what_was_never_a_text_is_refused(name: str, data: bytes, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert told(check_files([path])) == [("unsupported_file", expected)]
+
+
+TEXT = "Die Gezeiten kommen und gehen, täglich zweimal, fünfzig Minuten später als am Tag zuvor.\n" * 40
+JAPANESE = "潮は一日に二回満ちて、二回引きます。月の引力がその原因です。\n" * 40
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "".join(f"\x1b[32mINFO\x1b[0m line {number}\n" for number in range(500)).encode(),
+        ("\f" + TEXT).encode("cp1252"),
+        (TEXT + "\0\0\0\x01\x02").encode(),
+        (TEXT + "\x01\x02\x03").encode("cp1252"),
+        (TEXT + "\uf8ff \ue000").encode("utf-16"),  # Apple's sign, and one of nobody
+        TEXT.encode("utf-16-le"),
+        "\ue000\ue001 ".encode() * 900,  # writing that has no code of its own stands where everybody may define it
+        JAPANESE.encode("shift_jis"),
+        JAPANESE.encode("euc_jp") + b"\xff\n",
+        TEXT.encode("mac_roman"),
+    ],
+    ids=["coloured", "pages", "nulls", "controls", "private", "wide", "own script", "sjis", "broken", "mac"],
+)
+def test_a_text_with_some_odd_characters_is_a_text(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "rows.txt"
+    path.write_bytes(data)
+    report = check_files([path])
+    assert (report.usable, report.errors) == (True, [])
