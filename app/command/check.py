@@ -91,6 +91,7 @@ def check(
     if reward_functions:
         _check_rewards(config)
     files = [path.expanduser().resolve() for path in data]
+    _check_kinds(files)
     report, examples = _with_model(files, model, config, show) if model else _plain(files, config, show)
     report = _with_config(report, config)
     repair = None if fix is None else repaired(files, config, fix.expanduser().resolve())
@@ -109,6 +110,18 @@ def check(
         if repair is not None:
             output.say(repair.sentence())
     return 0 if (report.usable if repair is None else repair.usable) else 2
+
+
+def _check_kinds(files: list[Path]) -> None:
+    """Raises `UnusableError` for a config: its words are no examples."""
+    from app.core.problem import Problem, UnusableError
+    from app.core.setup.path_kind import PathKind, sort_path
+
+    hint = "Name the data that it trains on."
+    if found := [path for path in files if sort_path(path).kind is PathKind.CONFIG]:
+        raise UnusableError(
+            [Problem("", "This is a config, not data.", hint=hint, file=str(path)) for path in found]
+        )
 
 
 def _check_rewards(config: TrainConfig) -> None:

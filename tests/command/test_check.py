@@ -57,6 +57,19 @@ def test_every_column_of_the_config_has_an_option(check: Check, tmp_path: Path) 
     assert (code, tree["problems"][0]["path"]) == (2, "data_format")
 
 
+def test_a_config_is_no_data(check: Check, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once its text was one usable example."""
+    config = tmp_path / "lamps.yaml"
+    config.write_text("model: lamp\ndata: rows.jsonl\n")
+    rows = file_of(tmp_path, [{"text": "Fog."}])
+    code, tree = check(rows, config)
+    assert (code, [one["file"] for one in tree["problems"]]) == (2, [str(config)])
+    assert run_command(["check", str(config)]) == 2
+    said = f"error: {config}: This is a config, not data.\n  Name the data that it trains on.\n"
+    assert capsys.readouterr().err == said
+    assert check(rows)[0] == 0
+
+
 def test_columns_that_are_chosen_twice(check: Check, tmp_path: Path) -> None:
     """The answer's as the messages' too does no harm; as the prompt's it would train answers on themselves."""
     path = file_of(tmp_path, [{"prompt": "Fog?", "completion": "Yes."}])

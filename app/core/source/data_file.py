@@ -17,6 +17,7 @@ from app.core.source.container import SPLIT_WORDS
 from app.core.source.exported_chat import is_slack_export
 from app.core.source.finding import Findings
 from app.core.source.reading import BY_CONTENT, FileReading
+from app.core.source.refusal import MODEL
 from app.core.source.source import (
     SPLITS,
     TABLE_SUFFIXES,
@@ -36,6 +37,14 @@ NOT_DATA = re.compile(
 CHAT_EXPORT = re.compile(r"conversations([-_]?\d+)?\.json")
 CHAT_EXPORT_COMPANIONS = frozenset(("chat.html", "user.json", "users.json", "projects.json",
                                     "message_feedback.json", "shared_conversations.json"))  # fmt: skip
+# A model, adapter or checkpoint that lies among the data is known by one of these, and has the others beside it.
+_OF_A_MODEL = frozenset(("config.json", "adapter_config.json", "tokenizer_config.json"))
+_BESIDE_WEIGHTS = re.compile(
+    r"(tokenizer(_config)?|generation_config|special_tokens_map|added_tokens|(pre)?processor_config|chat_template"
+    r"|(video_)?preprocessor_config|vocab|quantize_config|modules|trainer_state|(train|eval|all)_results"
+    r"|[\w.-]+\.index)\.json|merges\.txt|vocab\.txt",
+    re.I,
+)
 FOLDER_DEPTH = 4
 FOLDER_FILES = 10_000
 NAMED_FILES = 8
@@ -74,6 +83,8 @@ def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]
 
 def _data_files(listed: list[Path]) -> list[Path]:
     """The files of a folder or archive that are data: tables, else texts and documents."""
+    models = {file.parent for file in listed if file.name in _OF_A_MODEL}
+    listed = [file for file in listed if file.parent not in models or not _is_of_model(file.name)]
     names = {file.name for file in listed}
     if exported := [f for f in listed if CHAT_EXPORT.fullmatch(f.name) and names & CHAT_EXPORT_COMPANIONS]:
         return exported
@@ -83,6 +94,10 @@ def _data_files(listed: list[Path]) -> list[Path]:
         named = [f for f in found if not NOT_DATA.match(f.name)]
         found = named or found
     return found
+
+
+def _is_of_model(name: str) -> bool:
+    return bool(NOT_DATA.match(name) or _BESIDE_WEIGHTS.fullmatch(name))
 
 
 def _divided(
@@ -261,7 +276,9 @@ def _files_or_finding(path: Path, findings: Findings) -> list[tuple[Path, Split 
             "unreadable_file", str(path), None, tr("It cannot be read: {reason_of}.", reason_of=reason_of(error))
         )
         return []
-    if not found:
+    if not found and any((path / name).is_file() for name in _OF_A_MODEL):
+        findings.add("no_examples", str(path), None, MODEL)
+    elif not found:
         what, there = (tr("folder"), "") if path.is_dir() else (tr("archive"), _named(archive_files(path)))
         findings.add(
             "no_examples", str(path), None, tr("The {what} holds no data file{there}.", what=what, there=there)

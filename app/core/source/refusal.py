@@ -26,7 +26,7 @@ _POINTERS = (
 POINTER_LIMIT_BYTES = 1024  # the pointers' own limit
 
 _PICKLE = tr("This is a Python pickle. It can run code when it is opened, so it is not read.")
-_MODEL = tr("This is a model, not data.")
+MODEL = tr("This is a model, not data.")
 _PROGRAM = tr("This is a program.")
 _PICTURE = tr("This is a picture.")
 _STARTS: tuple[tuple[bytes, str], ...] = (
@@ -56,7 +56,7 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\x7fELF", _PROGRAM),
     (b"\xcf\xfa\xed\xfe", _PROGRAM),
     (b"\xca\xfe\xba\xbe", _PROGRAM),
-    (b"GGUF", _MODEL),
+    (b"GGUF", MODEL),
     (b"FEA1", tr("This is a Feather file of the first version. Save it as Parquet.")),
 )
 _SAFETENSORS = re.compile(rb".{4}\0{4}\{\s*\"", re.DOTALL)  # how long the header is, then the header: JSON
@@ -96,7 +96,7 @@ def refusal_of(head: bytes, packed: PackedNames) -> str:
     if head.startswith(ZIP_START):
         return _archive(packed.names)
     if _SAFETENSORS.match(head):
-        return _MODEL
+        return MODEL
     return next((said for start, said in _STARTS if head.startswith(start)), "")
 
 

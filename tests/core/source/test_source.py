@@ -31,6 +31,32 @@ def test_files_beside_the_splits_of_mlx_lm_are_named(tmp_path: Path) -> None:
     assert ("ignored_file", "Not used: `more.jsonl`.") in told(report)
 
 
+MODEL = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors",
+         "model.safetensors.index.json", "vocab.json", "merges.txt", "README.md")  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["Qwen3-0.6B", ""])
+def test_a_model_beside_the_examples_is_left_alone(place: str, tmp_path: Path) -> None:
+    """A tokenizer's words were rows of the data, and not usable with them."""
+    (tmp_path / place).mkdir(exist_ok=True)
+    for name in MODEL:
+        (tmp_path / place / name).write_text('{"added_tokens": [{"content": "<|end|>"}]}')
+    file_of(tmp_path, PAIRS, "lamps.jsonl")
+    report = check_files([tmp_path])
+    assert (report.usable, report.examples, report.target) == (True, 2, "completion")
+    left = ", ".join(f"`{name}`" for name in sorted(MODEL) if name not in ("README.md", "config.json"))
+    assert told(report) == [("ignored_file", f"Not used: {left}.")]
+    (tmp_path / "lamps.jsonl").unlink()
+    said = [reason for kind, reason in told(check_files([tmp_path / place])) if kind == "no_examples"]
+    assert said == ["This is a model, not data."]
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.json", "trainer_state.json"])
+def test_a_name_like_a_models_is_data_where_there_is_no_model(name: str, tmp_path: Path) -> None:
+    file_of(tmp_path, PAIRS, name)
+    assert check_files([tmp_path]).examples == 2
+
+
 def test_many_are_counted(tmp_path: Path) -> None:
     file_of(tmp_path, PAIRS, "lamps.jsonl")
     for number in range(11):
