@@ -7,6 +7,7 @@ are. After an intended change ``LUTHIER_SHEET=1`` before this test writes it ane
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from app.core.setup.check import check_config
 from app.core.setup.disk import run_bytes
 from app.core.setup.duration import Pace, duration, extent_of, work_costs
 from app.core.setup.memory import calibrate, estimate
+from app.core.setup.memory_term import StepSize, Terms, layer_terms
+from app.core.setup.memory_weight import PEAK_WEIGHTS
 from app.core.setup.recommendation import check_scale, suggest
 from app.core.setup.step_plan import StepPlan
 from app.core.setup.target_check import check_targets
 from app.core.setup.trial import trial_config
 from app.core.target.selection import resolve
-from tests.core.inspections import hybrid, llama, mixture
+from tests.core.inspections import Shapes, hybrid, llama, mixture, model
 from tests.sheet import compare
 
 SHEET = Path(__file__).with_name("figure_sheet.txt")
@@ -89,9 +92,79 @@ def lines_of(name: str, inspection: Inspection, config: TrainConfig) -> Iterator
         yield f"  {problem.severity.name} {problem.path}: {problem.message} {problem.hint}"
 
 
+def odd_models() -> dict[str, Inspection]:
+    """Models that have what others lack: one matrix for queries, keys and values, norms of them, an MLP without a
+    gate, packed weights, experts of which a token passes several, a vocabulary of usual size."""
+    plain: Shapes = {
+        "attn.qkv_proj": (288, 64), "attn.out_proj": (64, 96), "mlp.fc1": (256, 64), "mlp.fc2": (64, 256),
+    }  # fmt: skip
+    normed = llama()
+    packed = tuple(module.model_copy(update={"bits": 4}) for module in normed.modules)
+    names = ("self_attn.q_norm", "self_attn.k_norm", "input_layernorm", "post_attention_layernorm", "model.norm")
+    return {
+        "plain": model([plain] * 3, other_names=("ln_1", "ln_2", "attn"), branches=True),
+        "normed": normed.model_copy(update={"modules": packed, "dtype": "bfloat16", "other_names": names}),
+        "routed": mixture().model_copy(update={"experts_per_token": 2, "dtype": "float16"}),
+        "worded": llama().model_copy(update={"vocab_size": 150_000, "branches": True}),
+        "half worded": llama().model_copy(update={"vocab_size": 150_000, "dtype": "bfloat16"}),
+    }
+
+
+ARRAYS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("adapter", {}), ("DoRA", {"fine_tune_type": "dora"}), ("full", {"fine_tune_type": "full", "num_layers": 2}),
+    ("top", {"num_layers": 1, "adapter_dtype": "float32"}), ("pairs", {"train_mode": "dpo"}),
+    ("packed", {"batching": "pack"}), ("answers", {"train_mode": "grpo", "group_size": 4}),
+    ("few", {"targets": "minimal", "lora_parameters.rank": 2}),
+)  # fmt: skip
+
+
+def arrays_of(name: str, inspection: Inspection) -> Iterator[str]:
+    """What a step holds by kind, and what that comes to in each phase, with and without compiled kernels."""
+    for what, values in ARRAYS:
+        config = TrainConfig().with_values({"batch_size": 2, "max_completion_length": 16} | values)
+        selection = resolve(inspection, config)
+        for step in (StepSize(4, 32, 100), StepSize(2, 16, 20, 48)):
+            layers = layer_terms(inspection, config, selection, step)
+            kinds = " ".join(f"{kind}={size:.9g}" for kind, size in asdict(sum(layers, Terms())).items() if size)
+            yield f"{name} {what} {step.shared}: {len(layers)} layers {kinds}"
+            if step.shared or what not in ("adapter", "DoRA", "full", "top", "packed"):
+                continue
+            for compiled, weights in PEAK_WEIGHTS.items():
+                phases = (weights.layer, weights.top, weights.again, weights.read)
+                yield f"  {compiled} " + " ".join(f"{layers[0].weighed(phase):.9g}" for phase in phases)
+
+
+# Each kind of peak: of the update, the loss, the gradient of a layer, what is computed anew, and a measurement.
+PEAKS: tuple[dict[str, Any], ...] = (
+    *({"max_seq_length": 8, "lora_parameters.rank": 512, "optimizer": name, "batching": how}
+      for name in ("adam", "adamw", "lion", "sgd", "adafactor", "muon") for how in ("bucket", "pack")),
+    {"max_seq_length": 17, "batching": "pack"}, {"max_seq_length": 1024, "batching": "pack"},
+    {"max_seq_length": 17, "train_mode": "dpo"}, {"max_seq_length": 1024, "train_mode": "dpo"},
+    {"max_seq_length": 512, "batch_size": 64}, {"max_seq_length": 40, "batch_size": 64, "targets": "minimal"},
+    {"max_seq_length": 512, "grad_checkpoint": True},
+    {"max_seq_length": 512, "grad_checkpoint": True, "checkpoint_layers": 2},
+    {"max_seq_length": 512, "lora_parameters.rank": 512, "num_layers": 1},
+    {"max_seq_length": 16, "neutral_tokens": 0, "grad_accumulation_steps": 2, "num_layers": 1},
+    {"max_seq_length": 300, "train_mode": "grpo", "group_size": 8, "max_completion_length": 200, "val_batches": 0},
+    {"max_seq_length": 300, "train_mode": "online_dpo", "group_size": 2, "max_completion_length": 20},
+)  # fmt: skip
+
+
+def peaks_of(name: str, inspection: Inspection) -> Iterator[str]:
+    for values in PEAKS:
+        config = TrainConfig().with_values({"batch_size": 4} | values)
+        for compiled in (True, False):
+            found = estimate(inspection, config, resolve(inspection, config), compiled=compiled)
+            parts = " ".join(f"{part}={size}" for part, size in found.parts.items() if size)
+            yield f"{name} {values} {compiled}: {parts} {found.apart}"
+
+
 def test_figures_and_words_are_what_they_were() -> None:
     lines: list[str] = []
     for kind, inspection in models().items():
         for name, config in setups(kind):
             lines += lines_of(f"{kind} {name}", inspection, config)
+    for kind, inspection in odd_models().items():
+        lines += arrays_of(kind, inspection)
+        lines += peaks_of(kind, inspection) if kind != "routed" else ()
     compare(lines, SHEET)
