@@ -8,6 +8,7 @@ import pytest
 
 from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
+from app.core.setup import memory
 from app.core.setup.memory import MemoryEstimate, MemoryFit, calibrate, estimate
 from app.core.setup.memory_term import StepSize, step_of
 from app.core.setup.step_plan import StepPlan
@@ -208,6 +209,92 @@ def test_as_few_layers_as_suffice_are_offered_to_be_computed_anew() -> None:
         one for one in peak(few, inspection, working_set_gb=limit).remedies if "grad_checkpoint" in one.values
     ]
     assert more.values == {"grad_checkpoint": True, "checkpoint_layers": 0}
+
+
+def offered(chosen: TrainConfig, inspection: Inspection | None = None) -> dict[str, dict[str, Any]]:
+    """All single changes that are tried, by what their buttons say."""
+    return dict(memory._changes(inspection or llama(), chosen))
+
+
+def test_each_change_says_what_it_is_and_sets_it() -> None:
+    chosen = config(max_seq_length=1024, targets="mlp", lora_parameters__rank=9)
+    assert offered(chosen, llama(layers=20)) == {
+        "Batch of 2 with 2 accumulated (the same effect, slower)": {"batch_size": 2, "grad_accumulation_steps": 2},
+        "Batch of 1 with 4 accumulated (the same effect, slower)": {"batch_size": 1, "grad_accumulation_steps": 4},
+        "Gradient checkpointing of 5 of 20 layers (1.1 × the time)": {
+            "grad_checkpoint": True, "checkpoint_layers": 5,
+        },
+        "Gradient checkpointing of 10 of 20 layers (1.3 × the time)": {
+            "grad_checkpoint": True, "checkpoint_layers": 10,
+        },
+        "Gradient checkpointing of 15 of 20 layers (1.4 × the time)": {
+            "grad_checkpoint": True, "checkpoint_layers": 15,
+        },
+        "Gradient checkpointing (1.6 × the time)": {"grad_checkpoint": True},
+        "Cut examples at 512 tokens": {"max_seq_length": 512},
+        "Cut examples at 256 tokens": {"max_seq_length": 256},
+        "Train the top 16 layers only": {"num_layers": 16},
+        "Train the top 8 layers only": {"num_layers": 8},
+        "Train the top 4 layers only": {"num_layers": 4},
+        "Adapt attention only": {"targets": "attention"},
+        "Adapt query and value only": {"targets": "minimal"},
+        "Rank 8": {"lora_parameters.rank": 8},
+    }  # fmt: skip
+
+
+def test_what_is_as_small_as_it_gets_is_offered_no_more() -> None:
+    least: dict[str, Any] = {
+        "batch_size": 1, "grad_checkpoint": True, "max_seq_length": 256, "num_layers": 4, "targets": "minimal",
+    }  # fmt: skip
+    assert offered(TrainConfig().with_values(least | {"lora_parameters.rank": 8})) == {}
+    half = llama().model_copy(update={"dtype": "bfloat16"})
+    full = TrainConfig().with_values(
+        least | {"fine_tune_type": "full", "targets": "full", "adapter_dtype": "float32"}
+    )
+    assert offered(full, half) == {
+        "Train an adapter (LoRA) instead": {"fine_tune_type": "lora", "learning_rate": 1e-4},
+        "Rank 8": {"lora_parameters.rank": 8},
+    }
+    kept = full.with_values({"fine_tune_type": "lora", "targets": "minimal", "lora_parameters.rank": 8})
+    assert list(offered(kept, half)) == ["Compute the adapter in the model's precision"]
+    assert offered(kept) == {}
+    sampled = TrainConfig().with_values(least | {"train_mode": "grpo", "lora_parameters.rank": 8, "group_size": 3})
+    assert offered(sampled) == {"Groups of 2 answers": {"group_size": 2}}
+    assert offered(sampled.with_value("group_size", 2)) == {}
+
+
+@pytest.mark.parametrize(
+    ("percent", "said"),
+    [
+        (8, "Batch of 1 with 2 accumulated (the same effect, slower); Gradient checkpointing (1.6 × the time); "
+         "Cut examples at 256 tokens"),
+        (11, "Gradient checkpointing (1.6 × the time); Cut examples at 256 tokens"),
+    ],
+)  # fmt: skip
+def test_a_change_that_turns_out_to_be_needless_is_left_out(percent: int, said: str) -> None:
+    """A batch that is computed in pieces takes hardly less when it is smaller."""
+    half = llama().model_copy(update={"dtype": "bfloat16"})
+    chosen = config(batch_size=2, max_seq_length=1025, adapter_dtype="float32")
+    limit = peak(chosen, half).total * percent / 100
+    (remedy,) = peak(chosen, half, working_set_gb=limit / 1e9).remedies
+    assert remedy.text == said
+    assert remedy.total_bytes == peak(chosen.with_values(remedy.values), half).total <= limit
+
+
+def test_the_limit_is_the_working_set_or_most_of_the_memory() -> None:
+    assert peak(config(), machine_memory_gb=10).limit == 9_000_000_000
+    assert peak(config(), machine_memory_gb=10, working_set_gb=4).limit == 4_000_000_000
+    total = peak(config()).total
+    for limit, verdict in (
+        (total / 0.85, "FITS"),
+        (total / 0.86, "TIGHT"),
+        (total, "TIGHT"),
+        (total - 1, "WONT_FIT"),
+    ):
+        found = peak(config(), working_set_gb=(limit + 0.4) / 1e9, with_remedies=False)
+        assert (found.verdict.name, found.remedies) == (verdict, ())
+        assert found.is_too_large == (verdict == "WONT_FIT")
+    assert not peak(config()).calibrated
 
 
 def test_nothing_helps_a_machine_that_is_far_too_small() -> None:

@@ -67,6 +67,24 @@ def test_pairs_in_rows_of_their_own_stay_together() -> None:
     assert found.sizes(config(train_mode="dpo", batch_size=2)) == ((StepSize(4, 64, 128), 1.0),)
     assert found.sizes(config(train_mode="dpo", batch_size=1)) == ((StepSize(2, 64, 64), 1.0),)
     assert StepPlan(config(train_mode="dpo"), longest=900).sizes(config(train_mode="dpo"))[0][0].rows == 2
+    pairs = config(train_mode="dpo")
+    assert StepPlan(pairs, longest=900, labelled=True).sizes(pairs) == ((StepSize(2, 512, 1024), 1.0),)
+    assert StepPlan(pairs, longest=900).sizes(pairs, 0.25) == ((StepSize(2, 512, 256), 1.0),)
+
+
+def test_answers_with_a_label_each_are_rows_of_their_own() -> None:
+    found = StepPlan.counted(config(train_mode="kto"), [(4, 64, 128, 8)], 4, labelled=True)
+    assert found.sizes(config(train_mode="kto", batch_size=4)) == ((StepSize(4, 64, 128), 1.0),)
+    assert found.sizes(config(train_mode="kto", batch_size=3)) == ((StepSize(3, 64, 96), 1.0),)
+
+
+def test_a_plan_that_is_known_is_taken_before_another() -> None:
+    bare = StepPlan(config(), longest=9)
+    assert plan().or_else(bare) == plan()
+    assert bare.or_else(plan()) == plan()
+    assert plan().rows == [[2, 256, 256, 6], [8, 32, 128, 4]]
+    assert plan().most_positions(config()) == 512
+    assert StepPlan.counted(config(), [(2, 256, 256, 6)], 0).sizes(config())[0][1] == 6.0
 
 
 def test_pairs_in_one_row_may_be_wider_than_one_answer() -> None:
@@ -81,6 +99,11 @@ def test_pairs_in_one_row_may_be_wider_than_one_answer() -> None:
 def test_packed_rows_may_be_wider_than_the_longest_example() -> None:
     found = StepPlan.counted(config(batching="pack"), [(2, 768, 1000, 2)], 2)
     assert found.sizes(config(batching="pack")) == ((StepSize(2, 768, 1000), 1.0),)
+    # Half the length makes rows of half the width, a longer one none wider.
+    ((shorter, _),) = found.sizes(config(batching="pack", max_seq_length=257))
+    assert shorter == StepSize(2, 385, 501)
+    assert found.sizes(config(batching="pack", max_seq_length=4097)) == ((StepSize(2, 768, 1000), 1.0),)
+    assert found.sizes(config(batching="pack", batch_size=4)) == ((StepSize(1, 768, 500), 1.0),)
 
 
 def test_another_way_of_batching_is_not_known() -> None:
