@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from app.core.config.train_config import TrainConfig
-from app.core.export.source import export_source
+from app.core.export.source import checkpoints, export_source
+from app.core.problem import UnusableError
 from app.core.run.folder import prepare_run
 from app.core.run.note import RunNote, save_note
 
@@ -21,3 +24,52 @@ def test_a_file_is_called_as_the_run_is(tmp_path: Path) -> None:
     assert export_source(run.path).word == "Piraten-die-Hauptstädte"
     save_note(run, RunNote("???", (), "", {}))
     assert export_source(run.path).word == "2026-11-29_22-03-05_starter"
+
+
+def weighted(folder: Path, *names: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or ("adapters.safetensors",):
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def test_a_checkpoint_is_chosen_by_its_word_or_its_iteration(tmp_path: Path) -> None:
+    """By itself the best that there is; a file stands for itself."""
+    numbered = ("0000100_adapters.safetensors", "0001200_adapters.safetensors", "odd_adapters.safetensors")
+    folder = weighted(tmp_path / "tuned", "adapters.safetensors", *numbered)
+    (folder / "adapter_config.json").write_text(json.dumps({"model": "/m"}))
+    assert export_source(folder).adapter == folder / "adapters.safetensors"
+    weighted(folder / "best", "adapter_model.safetensors")
+    assert checkpoints(folder) == [
+        ("best", "Best in validation"), ("last", "Last"), ("1200", "Iteration 1,200"), ("100", "Iteration 100"),
+    ]  # fmt: skip
+    for chosen, file in (
+        ("", "best/adapter_model.safetensors"),
+        (" last ", "adapters.safetensors"),
+        ("0100", "0000100_adapters.safetensors"),
+        ("1200", "0001200_adapters.safetensors"),
+    ):
+        found = export_source(folder, chosen)
+        assert (found.adapter, found.folder, found.base, found.run) == (folder / file, folder, "/m", None)
+        assert found.word == "tuned"
+    assert export_source(folder / numbered[0]).adapter == folder / numbered[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "checkpoint", "path", "said"),
+    [
+        ("gone", "", "source", "There is no run or adapter {}/gone. Check the path."),
+        ("empty", "", "source", "There is no adapter in {}/empty. A run has one after its first checkpoint."),
+        ("tuned", "7", "checkpoint", "{}/tuned has no checkpoint “7”. It has last."),
+        ("bare", "", "source", "{}/bare/adapters.safetensors is no adapter: adapter_config.json is not beside its "
+         "weights. Choose a run, or an adapter's folder."),
+    ],
+)  # fmt: skip
+def test_what_is_no_adapter_says_why(tmp_path: Path, place: str, checkpoint: str, path: str, said: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (weighted(tmp_path / "tuned") / "adapter_config.json").write_text("{}")
+    weighted(tmp_path / "bare")
+    chosen = tmp_path / place / ("adapters.safetensors" if place == "bare" else "")
+    with pytest.raises(UnusableError) as caught:
+        export_source(chosen, checkpoint)
+    assert [(one.path, one.text) for one in caught.value.problems] == [(path, said.format(tmp_path))]
