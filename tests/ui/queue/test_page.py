@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,15 +17,13 @@ from app.core.config.train_config import TrainConfig
 from app.core.power.sleep import Sleeper
 from app.core.problem import Problem
 from app.core.protocol import event
-from app.core.queue.queue import EntryState, RunQueue, make_entry
+from app.core.queue.queue import RunQueue, make_entry
 from app.core.setup.config_file import load_config
 from app.core.system.atomic_file import write_text
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import form_store
-from app.ui.message.bar import Notice
 from app.ui.queue.ending import SleepCountdown
 from app.ui.queue.page import QueuePage
-from app.ui.queue.session import QueueSession
 from app.ui.queue.switch import QUEUE_PAGE
 from app.ui.queue.table import QUEUE_OUTCOME, QueueTable
 from app.ui.run.session import RunSession, RunState
@@ -35,63 +32,7 @@ from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
 from tests.ui.child import child
 from tests.ui.fake_worker import FakeWorker
-
-FAILED = event.Failed(message="The training data are gone.", hint="Choose others.", path="data", unusable=True)
-
-STARTED = event.Started(iterations=10, iterations_per_epoch=5, train_examples=5, valid_examples=1)
-
-
-class Room:
-    """A queue session on a session whose workers are made by hand, and what it told."""
-
-    def __init__(self, queue: RunQueue | None = None) -> None:
-        self.session = RunSession()
-        self.queue = QueueSession(self.session, self.session, queue=queue)
-        self.told: list[Notice] = []
-        self.queue.told.connect(self.told.append)
-
-    def close(self) -> None:
-        """Ends its timers here: Python may collect what is only dropped in a thread, where Qt cannot."""
-        self.queue.leave()
-        self.session.deleteLater()
-
-    def states(self) -> list[EntryState]:
-        return [one.state for one in self.queue.state.entries]
-
-
-Rooms = Callable[[RunQueue | None], Room]
-
-
-@pytest.fixture
-def rooms(qapp: object, workers: list[FakeWorker]) -> Iterator[Rooms]:
-    """Makes rooms, and closes them."""
-    assert qapp
-    assert workers == []
-    made: list[Room] = []
-
-    def make(queue: RunQueue | None = None) -> Room:
-        made.append(Room(queue))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def room(rooms: Rooms) -> Room:
-    found = rooms(None)
-    found.queue.add([make_entry(TrainConfig(model="/m", data="/d", adapter_name=name)) for name in "abc"])
-    return found
-
-
-def end(workers: list[FakeWorker], last: event.Event | None) -> None:
-    workers[-1].say(event.Hello(task="train"), STARTED)
-    workers[-1].end(last)
-
-
-def until_workers(qtbot: QtBot, workers: list[FakeWorker], count: int) -> None:
-    qtbot.waitUntil(lambda: len(workers) == count)
+from tests.ui.queue.room import FAILED, STARTED, Room, Rooms, end, until_workers
 
 
 def test_it_runs_one_after_the_other_and_goes_on_after_a_failed_one(

@@ -148,7 +148,7 @@ def test_without_a_pointer_it_says_what_the_curves_are_as_far_as_there_is_room(c
         chart.resize(width, 320)
         seen[readout.text()] = readout.toolTip()
     whole = "Train, Validation, Forgot, Best"
-    wanted = {}
+    wanted: dict[str, str] = {}
     for names in (
         ("Train", "Validation", "Forgot", "Best"), ("Train", "Valid.", "Forgot", "Best"),
         ("", "Valid.", "Forgot", ""), ("", "", "", ""),
