@@ -60,24 +60,17 @@ class AxisRow(QWidget):
     changed = Signal()
     removed = Signal()
 
-    def __init__(self, number: int, specs: Sequence[FieldSpec], parent: QWidget | None = None) -> None:
+    def __init__(self, specs: Sequence[FieldSpec], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._specs = {spec.path: spec for spec in specs}
         self.axis: SweepAxis | None = None
-        name = f"sweep.{number}"
         self.field = ChoiceBox(tuple((spec.path, spec.label) for spec in specs), self)
-        self.field.setObjectName(f"{name}.field")
-        self.field.setAccessibleName(tr("Field {number}", number=number + 1))
         self.field.setFixedWidth(theme.text_width(VALUES_WIDTH))
         self.values = QLineEdit(self)
-        self.values.setObjectName(f"{name}.values")
-        self.values.setAccessibleName(tr("Values of field {number}", number=number + 1))
         self.values.setToolTip(tr("Values divided by commas; where a value has commas itself, divide by ;"))
         self.remove = IconButton("ph.x", tr("Leave this field out"), self, size=14)
-        self.remove.setObjectName(f"{name}.remove")
         self.remove.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.problem = QLabel(self)
-        self.problem.setObjectName(f"{name}.problem")
         self.problem.setWordWrap(True)
         theme.set_role(self.problem, role="error")
         self._lay_out()
@@ -85,6 +78,15 @@ class AxisRow(QWidget):
         self.values.textChanged.connect(self.read)
         self.remove.clicked.connect(self.removed)
         self._on_field()
+
+    def set_number(self, number: int) -> None:
+        """The row is called by its place, from 0, as rows come and go."""
+        for name, part in {
+            "field": self.field, "values": self.values, "remove": self.remove, "problem": self.problem
+        }.items():  # fmt: skip
+            part.setObjectName(f"sweep.{number}.{name}")
+        self.field.setAccessibleName(tr("Field {number}", number=number + 1))
+        self.values.setAccessibleName(tr("Values of field {number}", number=number + 1))
 
     def choose(self, path: str, text: str = "") -> None:
         """Takes a field and its values."""
@@ -181,7 +183,7 @@ class SweepDialog(QDialog):
 
     def add_row(self) -> AxisRow:
         """Adds a field, the first that is not varied yet."""
-        row = AxisRow(len(self.rows), self._specs, self)
+        row = AxisRow(self._specs, self)
         used = {one.field.value() for one in self.rows}
         row.choose(next(spec.path for spec in self._specs if spec.path not in used))
         row.changed.connect(self._turn.start)
@@ -190,6 +192,10 @@ class SweepDialog(QDialog):
         self._fields.addWidget(row)
         self._arrange()
         return row
+
+    def _on_add(self) -> None:
+        self.add_row()
+        self.check()  # it has no values yet
 
     def _on_removed(self) -> None:
         row = self.sender()
@@ -209,7 +215,8 @@ class SweepDialog(QDialog):
             if full
             else tr("Vary one more field")
         )
-        for row in self.rows:
+        for number, row in enumerate(self.rows):
+            row.set_number(number)
             row.remove.setVisible(len(self.rows) > 1)
 
     # -- checks -----------------------------------------------------------------------------------------------
@@ -335,7 +342,7 @@ class SweepDialog(QDialog):
         self._add.setObjectName("sweep.add")
         self._add.setAccessibleName(tr("Vary one more field"))
         theme.set_role(self._add, kind="quiet")
-        self._add.clicked.connect(self.add_row)
+        self._add.clicked.connect(self._on_add)
         layout.addWidget(self._add, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addLayout(self._sum())
         layout.addWidget(self._variant_list())

@@ -13,6 +13,7 @@ from app.core.config.spec import field_specs
 from app.core.language import tr
 from app.core.quantity import duration_text, loss_text, memory_text, rate_text
 from app.core.queue.sweep import SweepResult, best_result, sweep_paths, value_word
+from app.core.run.summary import RunSummary
 from app.ui.queue.table import ENTRY_STATE_WORDS, entry_color
 from app.ui.runs.column import ABSENT
 from app.ui.runs.table import DOT, dot
@@ -31,15 +32,16 @@ class SweepFigure:
     text: Callable[[float], str]
 
 
+def _measured(read: Callable[[RunSummary], float]) -> Callable[[SweepResult], float | None]:
+    """A figure of a run's summary that counts from 0, which means that there is none yet."""
+    return lambda one: (read(one.summary) or None) if one.summary is not None else None
+
+
 SWEEP_FIGURES = (
     SweepFigure(tr("Best loss"), lambda one: one.loss, loss_text),
-    SweepFigure("Tokens/s", lambda one: one.summary.tokens_per_second if one.summary else None, rate_text),
-    SweepFigure(
-        tr("Peak memory"),
-        lambda one: one.summary.peak_memory_gb if one.summary else None,
-        memory_text,
-    ),
-    SweepFigure(tr("Time"), lambda one: one.summary.elapsed_s if one.summary else None, duration_text),
+    SweepFigure("Tokens/s", _measured(lambda found: found.tokens_per_second), rate_text),
+    SweepFigure(tr("Peak memory"), _measured(lambda found: found.peak_memory_gb), memory_text),
+    SweepFigure(tr("Time"), _measured(lambda found: found.elapsed_s), duration_text),
 )
 
 
@@ -121,7 +123,7 @@ class SweepTable(TableModel):
         if place < 0:
             return ENTRY_STATE_WORDS[one.entry.state]
         value = SWEEP_FIGURES[place].value(one)
-        return SWEEP_FIGURES[place].text(value) if value else ABSENT
+        return SWEEP_FIGURES[place].text(value) if value is not None else ABSENT
 
 
 def _first(pair: tuple[float | str | None, SweepResult]) -> tuple[bool, float | str | None]:
