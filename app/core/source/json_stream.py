@@ -41,7 +41,7 @@ def is_too_deep(text: str) -> bool:
 def nests_too_deep(value: Any) -> bool:
     """Whether a JSON value nests deeper than `DEEPEST`."""
     level: list[Any] = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         parts = [outer.values() if isinstance(outer, dict) else outer for outer in level]
         level = [inner for part in parts for inner in part if type(inner) in (dict, list)]
         if not level:
@@ -311,10 +311,11 @@ class JsonStream:
         return before if not before.strip() else ""
 
     def _skip_to_next(self, indent: str) -> None:
-        """Goes to the next line that begins a value like the broken one did, else to the end."""
+        """Goes to the next line that begins a value like the broken one did, the line at hand if nothing of it was
+        read yet, else to the end."""
         begins = re.compile(r"\n" + re.escape(indent) + r"[{\[]")
         while True:
-            match = begins.search(self._text, max(self._position - 1, 0))
+            match = begins.search(self._text, max(self._position - 1 - len(indent), 0))
             if match:
                 self._position = match.start() + 1 + len(indent)
                 return

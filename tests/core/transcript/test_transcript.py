@@ -14,6 +14,8 @@ from app.core.data.check import check_files
 from app.core.data.edit import read_window
 from app.core.data.prepare import prepare_data
 from app.core.data.report import DataReport
+from app.core.transcript.assistant import chatgpt_utterances, claude_utterances
+from app.core.transcript.utterance import LeftOut, Utterance
 
 BOOKING = """12/31/23, 10:15\u202fPM - Messages and calls are end-to-end encrypted.
 12/31/23, 10:15\u202fPM - Bo: Is the boat free?
@@ -179,6 +181,74 @@ def test_a_branch_without_a_current_message_is_the_last_one(tmp_path: Path) -> N
     assert turns(chat(tmp_path / "conversations.json", shown)) == [ASKED]
     loop = {"a": node("user", "x", None, "b"), "b": node("assistant", "y", "a", "a")}
     assert chat(tmp_path / "conversations.json", [{"mapping": loop, "current_node": "gone"}]).examples == 1
+
+
+def test_of_a_chat_with_chatgpt_the_branch_is_read_that_was_shown_last() -> None:
+    """Not the last answer where another one was chosen; what is no chat is passed over and counted as one."""
+    picture = {"content_type": "multimodal_text", "parts": [{"asset": 1}, "What is", "this?", {"asset": 2}]}
+    code = {"content_type": "code", "text": "print()"}
+    mapping = {
+        "no": node("assistant", "A pier.", "ask"),
+        "root": node("", "", None, "rules"),
+        "rules": node("system", "Be brief.", "root", "odd"),
+        "odd": node("system", "", "rules", "set", content={"content_type": "model_editable_context"}),
+        "set": node("user", "Hidden.", "odd", "ask", metadata={"is_visually_hidden_from_conversation": True}),
+        "ask": node("user", "", "set", "run", "no", content=picture),
+        "run": node("assistant", "", "ask", "empty", content=code),
+        "empty": node("tool", "", "run", "yes"),
+        "yes": node("assistant", " A boat. ", "empty"),
+    }
+    left_out = LeftOut()
+    chats = ["none", {"mapping": []}, {"mapping": mapping, "current_node": "yes"}, {"mapping": mapping}]
+    asked = [("system", "Be brief."), ("user", "What is\nthis?")]
+    assert list(chatgpt_utterances(chats, left_out)) == [
+        *(Utterance(3, "3", who, text) for who, text in (*asked, ("assistant", "A boat."))),
+        *(Utterance(4, "4", who, text) for who, text in (*asked, ("assistant", "A pier."))),
+    ]
+    assert +left_out.counts == {"picture or file": 4, "step between question and answer": 1}
+
+
+@pytest.mark.parametrize(
+    "links, current, read",
+    [
+        ({"a": ("gone", ["b"]), "b": ("a", [])}, "b", "ab"),  # the first message is not in the file
+        ({"a": ("b", ["b"]), "b": ("a", ["a"])}, "a", "ba"),  # each is before the other
+        ({"a": ("b", ["b"]), "b": ("a", ["a"])}, None, ""),
+        ({"b": ("a", []), "a": (None, ["b"])}, None, "ab"),
+        ({"a": (None, ["b"]), "b": ("a", ["a"])}, None, "ab"),  # the last child is its first message
+        ({"a": (None, ["b"]), "b": ("a", [7])}, 7, "ab"),
+        ({"a": (None, "b"), "b": ("a", [])}, "gone", "a"),
+        ({"a": (None, ["b"]), "b": ("a", ["gone"])}, None, ""),
+    ],
+)
+def test_a_chat_with_odd_links_is_read_as_far_as_they_lead(
+    links: dict[str, tuple[str | None, Any]], current: Any, read: str
+) -> None:
+    mapping = {name: node("user", name, before) | {"children": after} for name, (before, after) in links.items()}
+    found = chatgpt_utterances([{"mapping": mapping, "current_node": current}], LeftOut())
+    assert "".join(one.text for one in found) == read
+
+
+def test_of_a_chat_with_claude_files_and_thoughts_are_counted() -> None:
+    said = [
+        {"type": "text", "text": "Two boats."},
+        {"type": "tool_use"},
+        {"type": "text", "text": "Both free.\n"},
+        7,
+    ]
+    messages = [
+        {"sender": "human", "text": " How many? ", "content": [], "attachments": [1], "files": [1, 2]},
+        {"sender": "assistant", "text": "no", "content": said, "files": None},
+        {"sender": None, "text": "Nobody's."},
+        {"sender": "human", "text": None},
+        "odd",
+    ]
+    left_out = LeftOut()
+    assert list(claude_utterances(["odd", {"chat_messages": 5}, {"chat_messages": messages}], left_out)) == [
+        Utterance(3, "3", "human", "How many?"),
+        Utterance(3, "3", "assistant", "Two boats.\n\nBoth free."),
+    ]
+    assert +left_out.counts == {"picture or file": 3, "step between question and answer": 2}
 
 
 def telegram(number: int, who: str, text: Any, time: int, **more: Any) -> dict[str, Any]:
