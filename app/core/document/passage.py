@@ -67,7 +67,7 @@ def _cut(text: str, length: int) -> int:
         breaks = [match.end() for match in pattern.finditer(text, fits // 2, fits)]
         if breaks:
             return breaks[-1]
-    return max(fits, 1)
+    return fits
 
 
 def _overlap(part: str, chunking: Chunking) -> int:
