@@ -19,6 +19,7 @@ _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 _ODT_LEFT_OUT = frozenset(
     ("tracked-changes", "annotation", "note", "table-of-content", "alphabetical-index", "ruby-text")
 )
+_ODT_BLANKS = {"s": " ", "tab": "\t", "line-break": "\n"}  # however many in a row: one is left of them
 
 
 class _Table:
@@ -149,10 +150,7 @@ def _odt_text(element: Any) -> Iterator[str]:
     tag = element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
     if tag in _ODT_LEFT_OUT or tag == "frame":
         return
-    if tag == "s":
-        yield " " * int(next((v for k, v in element.attrib.items() if k.endswith("}c")), "1") or 1)
-    elif tag in ("tab", "line-break"):
-        yield "\t" if tag == "tab" else "\n"
+    yield _ODT_BLANKS.get(tag, "")
     yield element.text or ""
     for child in element:
         yield from _odt_text(child)

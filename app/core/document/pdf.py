@@ -172,7 +172,7 @@ def _paragraphs(pages: list[list[str]]) -> Iterator[str]:
         broken = True
         for line in lines:
             if not line:
-                broken = broken or not lead
+                broken = True
                 continue
             goes_on = bool(held) and (_is_open(held) if lead else not broken)
             if goes_on and not _ITEM.match(line):

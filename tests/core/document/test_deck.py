@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from app.core.data.check import check_files
 from app.core.data.edit import read_window
+from app.core.document.deck import deck_rows
 from app.core.source.source import inspect_file
 from tests.core.data.written import told
 
@@ -42,6 +45,27 @@ def test_a_deck_says_how_it_is_written(tmp_path: Path) -> None:
     )
     assert read_window(path, 1, 9) == [(4, {"guid": "x1", "Question": "Is <b> a tag?", "Answer": "Yes."})]
     assert check_files([path]).examples == 1
+
+
+@pytest.mark.parametrize(
+    "separator, between",
+    [("", "\t"), ("Tab", "\t"), ("comma", ","), ("Semicolon", ";"), ("space", " "), ("pipe", "|"), ("colon", ":"),
+     (";;", ";"), ("#", "#")],
+)  # fmt: skip
+def test_cards_are_divided_by_what_the_deck_names(separator: str, between: str) -> None:
+    lines = [
+        f"#separator:{separator}\r\n",
+        "#columns:Q\n",
+        f"a{between}b\n",
+        "\n",
+        f'{between}"c\n',
+        'd"\n',
+        f"e{between}f",
+    ]
+    assert list(deck_rows(iter(lines))) == [
+        (3, {"Q": "a", "front": "b"}), (5, {"Q": "", "front": "c\nd"}), (7, {"Q": "e", "front": "f"})
+    ]  # fmt: skip
+    assert list(deck_rows(iter(lines[:2]))) == []
 
 
 def test_columns_that_are_no_sides_have_their_own_names(tmp_path: Path) -> None:

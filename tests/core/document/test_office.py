@@ -56,10 +56,27 @@ def test_paragraphs_of_word_are_taken_once_and_in_order(tmp_path: Path) -> None:
         assert read(word_paragraphs, path) == (["One."], said)
 
 
+def test_what_was_read_of_a_document_that_breaks_off_is_kept(tmp_path: Path) -> None:
+    """Paragraphs come while the file is read: a long one is never held whole."""
+    cell = f"<w:tc>{paragraph('a')}</w:tc>"
+    body = f"{paragraph('One.')}{paragraph('Two.')}<w:tbl><w:tr>{cell}</w:tr></w:tbl>{' ' * 100_000}<w:p><"
+    account, found = Account(), []
+    with word(tmp_path / "a.docx", body).open("rb") as file, pytest.raises(DocumentError) as caught:
+        found.extend(word_paragraphs(file, account))
+    assert (found, caught.value.kind) == (["One.", "Two.", "a"], "damaged_file")
+    row = "<table:table-row><table:table-cell><text:p>a</text:p></table:table-cell></table:table-row>"
+    table = f"<table:table>{row}</table:table>"
+    path = odt(tmp_path / "a.odt", f"<text:p>One.</text:p>{table}{' ' * 100_000}<text:p><")
+    found.clear()
+    with path.open("rb") as file, pytest.raises(DocumentError):
+        found.extend(odt_paragraphs(file, account))
+    assert found == ["One.", "a"]
+
+
 def test_text_of_an_open_document(tmp_path: Path) -> None:
     note = "<text:note><text:p>Below.</text:p></text:note>"
     body = (
-        f"<text:p>a<text:s/>b<text:s text:c='2'/><text:tab/>c<text:line-break/>d{note}e</text:p>"
+        f"<text:p>a<text:s/>b<text:s text:c='many'/><text:tab/>c<text:line-break/>d{note}e</text:p>"
         "<text:tracked-changes><text:p>Gone</text:p></text:tracked-changes>"
         "<text:p>f<text:frame>picture</text:frame><!-- no -->g<?no?></text:p>"
         f"<text:table-of-content><text:p>Contents</text:p>{note}</text:table-of-content>{note}"
