@@ -129,8 +129,8 @@ def read_axolotl(found: ForeignFile) -> None:
     argument.read_schedule(found, "lr_scheduler", "cosine")
     argument.read_warmup(found, per_step, "warmup_steps", "warmup_ratio", 0.03)
     argument.read_optimizer(found, "optimizer", "adamw_torch_fused")
-    found.put("weight_decay", found.number("weight_decay", "weight_decay", 0.0))
-    found.put("max_grad_norm", found.number("max_grad_norm", "max_grad_norm", 1.0))
+    found.put("weight_decay", found.number("weight_decay", "weight_decay", 0.0), "weight_decay")
+    found.put("max_grad_norm", found.number("max_grad_norm", "max_grad_norm", 1.0), "max_grad_norm")
     argument.read_every(found, "steps_per_report", "logging_steps", per_step)
     argument.read_every(found, "steps_per_eval", "eval_steps", per_step)
     argument.read_every(found, "save_every", "save_steps", per_step)
@@ -142,7 +142,7 @@ def read_axolotl(found: ForeignFile) -> None:
                 times=times,
             )
             found.miss(key, path, said, Severity.NOTE)
-    found.put("seed", found.number("seed", "seed", 42))
+    found.put("seed", found.number("seed", "seed", 42), "seed")
     found.put("grad_checkpoint", bool(found.take("gradient_checkpointing")), "gradient_checkpointing")
     argument.read_best(found, "early_stopping_patience", "load_best_model_at_end")
     trackers = ["wandb"] if found.keys.get("wandb_project") else []
@@ -209,7 +209,7 @@ def _read_method(found: ForeignFile) -> None:
         found.put("cpo_alpha", 1.0 if alpha is None else alpha, "cpo_alpha")
     if method == "kto":
         for path, weight in zip(("desirable_weight", "undesirable_weight"), weights, strict=True):
-            found.put(path, 1.0 if weight is None else weight)
+            found.put(path, 1.0 if weight is None else weight, f"kto_{path}")
     if modes[method] in ("dpo", "cpo"):
         loss = {"ipo": "ipo", "simpo": "simpo"}.get(method, "sigmoid")
         named = losses if isinstance(losses, list) else [losses] if losses else [loss]

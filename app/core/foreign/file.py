@@ -137,7 +137,10 @@ class ForeignFile:
             self.problems.append(Problem("", said, Severity.NOTE, file=self.file))
 
     def place(self, name: str) -> Path | None:
-        """The file or folder of that name, beside the file or as it is written; None where nothing is there."""
+        """The file or folder of that name, beside the file or as it is written; None where nothing is there, or
+        named."""
+        if not name:
+            return None
         folders = [self.base, self.base.parent] if self.base is not None else []
         for path in (*(folder / name for folder in folders), Path(name)):
             if path.expanduser().exists():

@@ -102,12 +102,12 @@ def read_llama_factory(found: ForeignFile) -> None:
     argument.read_optimizer(found, "optim", "adamw_torch")
     if found.take("use_muon"):
         found.put("optimizer", "muon", "use_muon")
-    found.put("weight_decay", found.number("weight_decay", "weight_decay", 0.0))
-    found.put("max_grad_norm", found.number("max_grad_norm", "max_grad_norm", 1.0))
+    found.put("weight_decay", found.number("weight_decay", "weight_decay", 0.0), "weight_decay")
+    found.put("max_grad_norm", found.number("max_grad_norm", "max_grad_norm", 1.0), "max_grad_norm")
     argument.read_every(found, "steps_per_report", "logging_steps", per_step, 500)
     argument.read_every(found, "steps_per_eval", "eval_steps", per_step)
     argument.read_every(found, "save_every", "save_steps", per_step, 500)
-    found.put("seed", found.number("seed", "seed", 42))
+    found.put("seed", found.number("seed", "seed", 42), "seed")
     argument.read_best(found, "early_stopping_patience", "load_best_model_at_end")
     found.put("grad_checkpoint", not found.take("disable_gradient_checkpointing", False))
     if name := found.take("run_name"):

@@ -87,12 +87,14 @@ def read_unsloth(found: ForeignFile) -> None:
     argument.read_schedule(found, "training.lr_scheduler_type", "linear")
     argument.read_warmup(found, per_step, "training.warmup_steps", "training.warmup_ratio", 5)
     argument.read_optimizer(found, "training.optim", "adamw_8bit")
-    found.put("weight_decay", found.number("training.weight_decay", "weight_decay", 0.01))
-    found.put("max_grad_norm", found.number("training.max_grad_norm", "max_grad_norm", 1.0))
+    found.put("weight_decay", found.number("training.weight_decay", "weight_decay", 0.01), "training.weight_decay")
+    found.put(
+        "max_grad_norm", found.number("training.max_grad_norm", "max_grad_norm", 1.0), "training.max_grad_norm"
+    )
     argument.read_every(found, "steps_per_report", "logging.log_frequency", per_step)
     argument.read_every(found, "save_every", "training.save_steps", per_step)
     argument.read_every(found, "steps_per_eval", "training.eval_steps", per_step)
-    found.put("seed", found.number("training.random_seed", "seed", 3407))
+    found.put("seed", found.number("training.random_seed", "seed", 3407), "training.random_seed")
     checkpointing = str(found.take("training.gradient_checkpointing", "unsloth")).lower()
     found.put("grad_checkpoint", checkpointing not in ("none", "false"), "training.gradient_checkpointing")
     trackers = [name for name in ("wandb", "tensorboard") if found.take(f"logging.enable_{name}")]

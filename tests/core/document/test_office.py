@@ -60,7 +60,7 @@ def test_what_was_read_of_a_document_that_breaks_off_is_kept(tmp_path: Path) -> 
     """Paragraphs come while the file is read: a long one is never held whole."""
     cell = f"<w:tc>{paragraph('a')}</w:tc>"
     body = f"{paragraph('One.')}{paragraph('Two.')}<w:tbl><w:tr>{cell}</w:tr></w:tbl>{' ' * 100_000}<w:p><"
-    account, found = Account(), []
+    account, found = Account(), list[str]()
     with word(tmp_path / "a.docx", body).open("rb") as file, pytest.raises(DocumentError) as caught:
         found.extend(word_paragraphs(file, account))
     assert (found, caught.value.kind) == (["One.", "Two.", "a"], "damaged_file")
