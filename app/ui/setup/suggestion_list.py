@@ -70,7 +70,7 @@ def change_text(path: str, value: Any) -> str:
     """A change in words: ``LoRA rank 8``, ``Gradient checkpointing on``, ``Targets Minimal (Q + V)``."""
     spec = field_specs()[path]
     if isinstance(value, bool):
-        shown = "on" if value else "off"
+        shown = tr("on") if value else tr("off")
     elif path == "targets":
         shown = PRESETS[value].label if value in PRESETS else str(value)
     elif spec.choices:

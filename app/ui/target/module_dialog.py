@@ -48,7 +48,8 @@ class ModuleTable(TableModel):
         return None
 
     def _text(self, module: Module, column: int) -> str:
-        adapted = "yes" if module.path in self._selected else "no" if module.adaptable else tr("cannot be")
+        able = tr("no") if module.adaptable else tr("cannot be")
+        adapted = tr("yes") if module.path in self._selected else able
         texts = (
             module.path,
             GROUP_LABELS[module.group],

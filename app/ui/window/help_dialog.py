@@ -111,7 +111,7 @@ def _paragraphs(*parts: tuple[str, str]) -> str:
 def _field_topic(spec: FieldSpec) -> HelpTopic:
     default = next((text for value, text in spec.choices if value == spec.default), spec.default)
     if isinstance(default, bool):
-        default = "on" if default else "off"
+        default = tr("on") if default else tr("off")
     shown = f"{default:g}" if isinstance(default, float) else str(default)
     html = _paragraphs(
         ("", f"{spec.what}." if spec.what else ""),
