@@ -1,10 +1,11 @@
 """The coverage matrix: what is drawn, what a click, a drag or a key edits, at 8 and at 128 layers."""
 
 from collections.abc import Set
+from types import SimpleNamespace
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -140,14 +141,111 @@ def test_nothing_is_edited_when_there_is_nothing_to_choose(qtbot: QtBot, matrix:
     assert edits == []
 
 
-def test_hovering_tells(matrix: CoverageMatrix) -> None:
-    assert "model.layers.3.self_attn.q_proj" in matrix.tip(Cell(0, 3))
-    assert "adapted" in matrix.tip(Cell(0, 3))
-    assert "8 × 8" in matrix.tip(Cell(1, 3))
-    assert "has no" in matrix.tip(Cell(0, 2))
-    assert "7 of 7" in matrix.tip(Cell(0, -1))
-    assert "Layer 4" in matrix.tip(Cell(-1, 4))
-    assert matrix.tip(None) == ""
+def test_hovering_tells(matrix: CoverageMatrix, monkeypatch: pytest.MonkeyPatch) -> None:
+    what = "Linear 8 × 8 · 64 parameters"
+    assert [matrix.tip(cell) for cell in (Cell(0, 3), Cell(1, 3), Cell(0, 2), Cell(0, -1), Cell(-1, 4), None)] == [
+        f"model.layers.3.self_attn.q_proj\n{what} · adapted",
+        f"model.layers.3.self_attn.o_proj\n{what} · not adapted",
+        "Layer 2 has no self_attn.q_proj",
+        "self_attn.q_proj · Attention · 7 of 7 layers\nClick to switch all of them",
+        "Layer 4: click to switch all its matrices",
+        "",
+    ]
+    told: list[str] = []
+    tips = SimpleNamespace(
+        showText=lambda _at, text, _of: told.append(text), hideText=lambda: told.append("hidden")
+    )
+    monkeypatch.setattr("app.ui.target.coverage_matrix.QToolTip", tips)
+    for place in (centre(matrix, 1, 4), QPoint(2, 2)):
+        QApplication.sendEvent(matrix, QHelpEvent(QEvent.Type.ToolTip, place, matrix.mapToGlobal(place)))
+    assert told == [matrix.tip(Cell(1, 4)), "hidden"]
+    matrix.set_rows([])
+    assert (matrix.tip(Cell(0, 0)), matrix.module_at(Cell(0, 0))) == ("", None)
+
+
+def test_places_beside_the_cells_are_none(matrix: CoverageMatrix) -> None:
+    last, first = matrix.cell_rect(2, 7), matrix.cell_rect(0, 0)
+    for place, cell in (
+        (QPointF(last.right() + 8, last.center().y()), None),
+        (QPointF(last.center().x(), last.bottom() + 8), None),
+        (QPointF(2, 2), None),  # the corner
+        (QPointF(2, first.center().y()), Cell(0, -1)),
+        (QPointF(first.center().x(), 2), Cell(-1, 0)),
+        (last.center(), Cell(2, 7)),
+    ):
+        assert matrix.cell_at(place) == cell
+    assert [matrix.module_at(cell) for cell in (Cell(-1, 0), Cell(0, -1), Cell(0, 2))] == [None] * 3
+    found = matrix.module_at(Cell(0, 1))
+    assert found is not None
+    assert found.path == "model.layers.1.self_attn.q_proj"
+
+
+def test_matrices_of_one_name_are_told_apart_by_their_keys(matrix: CoverageMatrix) -> None:
+    keys = (("a.proj", Group.ATTENTION), ("b.proj", Group.MLP), ("b.up", Group.MLP))
+    matrix.set_rows(rows(2, keys))
+    assert matrix._labels == ["a.proj", "b.proj", "up"]
+
+
+def test_the_mouse_edits_with_its_left_button_what_it_went_over(qtbot: QtBot, matrix: CoverageMatrix) -> None:
+    edits = Edits(matrix)
+    qtbot.mouseClick(matrix, Qt.MouseButton.RightButton, pos=centre(matrix, 1, 3))
+    qtbot.mouseClick(matrix, Qt.MouseButton.LeftButton, pos=QPoint(2, 2))
+    qtbot.mouseMove(matrix, centre(matrix, 1, 3))
+    assert edits == [], "the first was another button, the second on nothing"
+    down = QPoint(4, centre(matrix, 1, 0).y())
+    drag(qtbot, matrix, down, centre(matrix, 2, 4))
+    assert edits == [({f"{i}.{key}" for i in range(8) for key, _ in KEYS[1:]}, True)], "whole rows"
+    edits.clear()
+    qtbot.keyClick(matrix, Qt.Key.Key_Space)
+    assert edits == [({"0.mlp.up_proj"}, True)], "the keyboard goes on where the mouse was"
+    edits.clear()
+    drag(qtbot, matrix, centre(matrix, 2, 3), QPoint(centre(matrix, 0, 4).x(), 2))
+    assert edits == [({f"{i}.{key}" for i in (3, 4) for key, _ in KEYS}, True)], "up to the first row"
+    edits.clear()
+    qtbot.mousePress(matrix, Qt.MouseButton.LeftButton, pos=centre(matrix, 2, 3))
+    qtbot.mouseRelease(matrix, Qt.MouseButton.RightButton, pos=centre(matrix, 2, 3))
+    assert edits == []
+    qtbot.mouseRelease(matrix, Qt.MouseButton.LeftButton, pos=centre(matrix, 2, 3))
+    qtbot.mouseRelease(matrix, Qt.MouseButton.LeftButton, pos=centre(matrix, 2, 3))
+    assert edits == [({"3.mlp.up_proj"}, True)]
+
+
+def test_keys_stop_at_the_edges_and_others_go_on_to_the_page(qtbot: QtBot, matrix: CoverageMatrix) -> None:
+    key = Qt.Key
+    for pressed, place in (
+        ((key.Key_Up, key.Key_Left), Cell(0, 0)),
+        ((key.Key_End, key.Key_Right), Cell(0, 7)),
+        ((key.Key_Left,), Cell(0, 6)),
+        ((key.Key_Down,) * 4, Cell(2, 6)),
+        ((key.Key_Up,), Cell(1, 6)),
+        ((key.Key_Home,), Cell(1, 0)),
+    ):
+        for one in pressed:
+            qtbot.keyClick(matrix, one)
+        assert matrix._cursor == place
+    edits, shift = Edits(matrix), Qt.KeyboardModifier.ShiftModifier
+    for switch in (key.Key_Return, key.Key_Enter):
+        qtbot.keyClick(matrix, switch)
+    qtbot.keyClick(matrix, key.Key_Right, shift)
+    qtbot.keyClick(matrix, key.Key_Right, shift)
+    qtbot.keyClick(matrix, key.Key_Space)
+    qtbot.keyClick(matrix, key.Key_Escape)
+    qtbot.keyClick(matrix, key.Key_Space)
+    qtbot.keyClick(matrix, key.Key_Right, shift)
+    qtbot.keyClick(matrix, key.Key_Right)
+    qtbot.keyClick(matrix, key.Key_Space)
+    assert [sorted(paths) for paths, _on in edits] == [
+        ["0.self_attn.o_proj"], ["0.self_attn.o_proj"],
+        ["0.self_attn.o_proj", "1.self_attn.o_proj", "2.self_attn.o_proj"],
+        ["2.self_attn.o_proj"],  # Esc gave up the block
+        ["4.self_attn.o_proj"],  # and so did an arrow alone
+    ]  # fmt: skip
+    taken = []
+    for one in (key.Key_Escape, key.Key_X, key.Key_Space):
+        event = QKeyEvent(QEvent.Type.KeyPress, one, Qt.KeyboardModifier.NoModifier)
+        matrix.keyPressEvent(event)
+        taken.append(event.isAccepted())
+    assert taken == [False, False, True]
 
 
 @pytest.mark.parametrize("layers, width", [(8, 400), (24, 640), (128, 640), (128, 860)])
