@@ -127,7 +127,9 @@ def _status(code: int, model: str) -> UnusableError | TaskError:
         )
     if code == 403:
         return _unusable(
-            tr("The hub refuses {model} to your account.", model=model or "this"),
+            tr("The hub refuses {model} to your account.", model=model)
+            if model
+            else (tr("The hub refuses this to your account.")),
             tr("The token may lack the right to read it (gated models need that right in fine-grained tokens)."),
         )
     if code == 404:

@@ -17,8 +17,8 @@ from huggingface_hub import constants, get_token
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
-from app.core.problem import UnusableError
-from app.core.protocol.command import GiveToken
+from app.core.problem import TaskError, UnusableError
+from app.core.protocol.command import EndOfInput, GiveToken
 from app.core.protocol.job import HubLoginJob, HubSearchJob
 from app.core.system.keychain import SERVICE
 from app.worker.hub import keychain
@@ -131,3 +131,37 @@ def test_a_hub_without_https_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://hub.example.org")
     with pytest.raises(UnusableError, match="not spoken to over HTTPS"):
         search(Channel(io.StringIO(), queue.Queue()), Path("unused"), HubSearchJob(query="x"))
+
+
+def answered(command: Any) -> list[dict[str, Any]]:
+    """What the task says whose question is answered with a command."""
+    said = io.StringIO()
+    commands: queue.Queue[Any] = queue.Queue()
+    commands.put(command)
+    login(Channel(said, commands), Path("unused"), HubLoginJob(action="login"))
+    return [json.loads(line) for line in said.getvalue().splitlines()]
+
+
+@pytest.mark.usefixtures("hub")
+def test_who_gives_no_token_logs_nobody_in(drawer: Drawer) -> None:
+    assert [(one["type"], one.get("reason")) for one in answered(EndOfInput())] == [
+        ("ready", None), ("finished", "stopped")
+    ]  # fmt: skip
+    with pytest.raises(UnusableError) as caught:
+        answered(GiveToken(token=" \n"))
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.message) == ("token", "No token was given.")
+    assert problem.hint == "Copy one from your account's settings."
+    assert drawer.secrets == {}
+
+
+def test_a_hub_in_trouble_is_no_wrong_token(drawer: Drawer, hub: HubServer) -> None:
+    for status, kind, words in ((503, TaskError, "trouble"), (403, UnusableError, "does not accept this token")):
+        hub.status = {"/api/whoami": status}
+        with pytest.raises(kind, match=words):
+            answered(GiveToken(token=TOKEN))
+    assert drawer.secrets == {}
+    hub.status = {}
+    said = answered(GiveToken(token=f" {TOKEN}\n"))
+    assert [one["type"] for one in said] == ["ready", "result", "finished"]
+    assert list(drawer.secrets.values()) == [TOKEN], "as it is, without what was copied with it"

@@ -123,6 +123,7 @@ def stop_after(size: int) -> Callable[[Event, WorkerClient], object]:
 # -- search ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("here")
 def test_search_tells_size_popularity_quantization_and_gate(hub: HubServer) -> None:
     hub.add(Repository(
         "mlx/llama-4bit", files(), downloads=5, likes=7, tags=["safetensors", "mlx", "4-bit"],
@@ -137,6 +138,10 @@ def test_search_tells_size_popularity_quantization_and_gate(hub: HubServer) -> N
     assert [model.gated for model in found] == [False, False, True]
     assert found[1].likes == 7
     assert found[0].updated == "2026-01-02"
+    assert result(run_here("hub_search", query=" llama ", limit=1, mlx_only=True)) == {
+        "query": "llama", "models": [found[1].as_dict()]
+    }  # fmt: skip
+    assert [one["id"] for one in result(run_here("hub_search", query="", limit=1))["models"]] == [NAME]
 
 
 def test_search_for_a_name_or_an_address_puts_that_model_first_with_its_real_size(here: HubServer) -> None:
@@ -145,6 +150,8 @@ def test_search_for_a_name_or_an_address_puts_that_model_first_with_its_real_siz
         found = result(run_here("hub_search", query=query))["models"]
         assert [model["id"] for model in found] == [NAME, "tiny/llama-large"]
         assert found[0]["size_bytes"] == len(WEIGHTS)
+    nobody = result(run_here("hub_search", query="tiny/llama-none"))
+    assert nobody == {"query": "tiny/llama-none", "models": []}
 
 
 # -- download -------------------------------------------------------------------------------------------------
@@ -153,8 +160,15 @@ def test_search_for_a_name_or_an_address_puts_that_model_first_with_its_real_siz
 def test_download_into_the_cache_is_found_by_name_and_leaves_out_what_is_not_needed(hub: HubServer) -> None:
     events = run("hub_download", model=NAME)
     told = result(events)
-    assert told["model"] == NAME
     folder = locate_model(NAME)
+    assert told == {
+        "model": NAME,
+        "path": str(folder),
+        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
+    }
+    assert isinstance(events[-1], event.Finished)
+    assert 0 < events[-1].elapsed_s < 60
+    assert (Path(os.environ["HF_HOME"]) / "hub" / "models--tiny--llama" / "refs" / "main").read_text() == COMMIT
     assert folder.name == COMMIT
     assert sorted(path.name for path in folder.iterdir()) == [
         "chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json",
