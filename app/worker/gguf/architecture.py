@@ -76,7 +76,7 @@ def text_model(model: nn.Module) -> tuple[nn.Module, str]:
 
 def hyper_parameters(
     architecture: GgufArchitecture, model: nn.Module, config: Mapping[str, Any]
-) -> dict[str, int | float | str | bool]:
+) -> dict[str, int | float | str]:
     """llama.cpp's keys, without the architecture's prefix, and their values.
 
     Raises `UnusableError` with everything that llama.cpp would compute otherwise than MLX does.
@@ -87,7 +87,7 @@ def hyper_parameters(
     context = (nested if isinstance(nested, dict) else config).get("max_position_embeddings")
     heads, width = int(args["num_attention_heads"]), int(args["hidden_size"])
     head_dim = int(args.get("head_dim") or width // heads)
-    values: dict[str, int | float | str | bool] = {
+    values: dict[str, int | float | str] = {
         "context_length": int(context or args.get("max_position_embeddings") or 2048),
         "embedding_length": width,
         "block_count": int(args["num_hidden_layers"]),
@@ -123,7 +123,7 @@ def _common_faults(architecture: GgufArchitecture, args: Mapping[str, Any]) -> I
         yield tr("Some layers see a sliding window only, which llama.cpp's llama does not know")
 
 
-_Own = tuple[dict[str, int | float | str | bool], list[str]]
+_Own = tuple[dict[str, int | float | str], list[str]]
 
 
 def _gemma2(args: Mapping[str, Any], head_dim: int) -> _Own:
@@ -137,7 +137,7 @@ def _gemma2(args: Mapping[str, Any], head_dim: int) -> _Own:
 
 def _gemma3(args: Mapping[str, Any], head_dim: int) -> _Own:
     faults = _scale_faults(args, head_dim, largest_layers=62)
-    values: dict[str, int | float | str | bool] = {
+    values: dict[str, int | float | str] = {
         "attention.sliding_window": int(args["sliding_window"]),
         "rope.freq_base_swa": float(args["rope_local_base_freq"]),
     }

@@ -31,7 +31,7 @@ class GgufPlan:
     architecture: str
     name: str
     kind: TensorType
-    values: Mapping[str, int | float | str | bool]
+    values: Mapping[str, int | float | str]
     vocabulary: GgufVocabulary
     tensors: Sequence[GgufTensor]
     notes: tuple[str, ...]
@@ -116,9 +116,7 @@ def _add_head(writer: GGUFWriter, plan: GgufPlan) -> None:
     writer.add_quantization_version(QUANTIZATION_VERSION)
     for key, value in plan.values.items():
         name = f"{plan.architecture}.{key}"
-        if isinstance(value, bool):
-            writer.add_bool(name, value)
-        elif isinstance(value, int):
+        if isinstance(value, int):
             writer.add_uint32(name, value)
         elif isinstance(value, float):
             writer.add_float32(name, value)

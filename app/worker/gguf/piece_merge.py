@@ -46,19 +46,17 @@ class PieceMerger:
     def encode(self, text: str) -> list[int]:
         """The ids of a text, without a token for its beginning."""
         found: list[int] = []
-        after_special, strip = True, False
+        strip = False
+        # What lies between two special tokens is one part: each follows such a token, or begins the text.
         for part in self._cut.split(text) if self._cut else [text]:
             if part in self._special:
                 found.append(self._ids[part])
-                after_special, strip = True, part in self._stripped
+                strip = part in self._stripped
                 continue
             if strip:
                 part = part.lstrip(" \t\n\r\v\f")
-            strip = strip and not part
             if part:
-                raw = f" {part}" if self._prefix and after_special else part
-                found += self._merge(raw.replace(" ", _SPACE))
-                after_special = False
+                found += self._merge((f" {part}" if self._prefix else part).replace(" ", _SPACE))
         return found
 
     def _merge(self, text: str) -> list[int]:

@@ -13,7 +13,7 @@ from mlx_lm.models.rope_utils import Llama3RoPE, SuScaledRoPE, YarnRoPE
 
 from app.core.language import tr
 
-Values = dict[str, int | float | str | bool]
+Values = dict[str, int | float | str]
 
 
 def rotation_values(
