@@ -134,7 +134,7 @@ def _hf(_plan: ExportPlan, folder: Path) -> Opened:
 
 def _peft(plan: ExportPlan, folder: Path) -> Opened:
     """PEFT needs the base in transformers' own form: one that was packed for MLX is opened here."""
-    if has_peft() and float_bytes(plan) and not plan.base_config.get("quantization"):
+    if has_peft() and not plan.base_config.get("quantization"):
         return TorchEngine(plan.base, folder), False
     tuned = TunedModel(plan.base, folder)
     return MlxEngine(tuned.model, tuned.tokenizer, "Luthier"), True

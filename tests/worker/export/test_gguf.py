@@ -123,6 +123,20 @@ def test_what_is_not_written_here_is_refused_by_name(models: Path, tmp_path: Pat
     said = refused(models, tmp_path, "gguf", base=tmp_path / "olmo2", source=tmp_path / "adapter")
     assert "Models of the type olmo2 are not written here" in said
     assert "convert_hf_to_gguf.py is not found" in said
+    tools = tmp_path / "llama.cpp"
+    tools.mkdir()
+    program(tools, "convert_hf_to_gguf.py", "")
+    said = refused(
+        models, tmp_path, "gguf", base=tmp_path / "olmo2", source=tmp_path / "adapter",
+        options={"llama_cpp": str(tools), "type": "Q8_0"},
+    )  # fmt: skip
+    assert said == (
+        "type: llama.cpp's converter writes BF16, and llama-quantize, which makes Q8_0 of it, is not found. "
+        "Choose BF16, or install the whole of llama.cpp."
+    )
+    said = refused(models, tmp_path, "gguf-adapter", base=tmp_path / "olmo2", source=tmp_path / "adapter")
+    assert "Models of the type olmo2 are not written as GGUF here" in said
+    assert "this one is a full fine-tune" in refused(models, tmp_path, "gguf-adapter", source=models / "full")
     assert "this one is DoRA" in refused(models, tmp_path, "gguf-adapter", source=models / "dora")
 
 
@@ -157,6 +171,12 @@ def test_llama_cpps_converter_makes_what_is_not_written_here(tmp_path: Path) -> 
         keeps.format(kept=str(tmp_path / "kept"))
         + "pathlib.Path(sys.argv[3]).write_text(json.dumps(sys.argv[2:]))",
     )
+    copies = "source, out, kind = sys.argv[1:]\npathlib.Path(out).write_text(kind + pathlib.Path(source).name)"
+    program(tool, "llama-quantize", copies)
+    few: dict[str, Any] = {"type": "Q8_0", "llama_cpp": str(tool)}
+    out, _ = run_export(tmp_path, adapter, "gguf", model=str(base), options=few, prompts=0, out=tmp_path / "few")
+    assert [(path.name, path.read_text()) for path in out.iterdir()] == [("tuned-Q8_0.gguf", "Q8_016bit.gguf")]
+    shutil.rmtree(tmp_path / "kept")
     options: dict[str, Any] = {"type": "BF16", "llama_cpp": str(tool), "scale": 0.5}
     out, events = run_export(tmp_path, adapter, "gguf", model=str(base), options=options, prompts=0)
     assert isinstance(events[-1], event.Finished)

@@ -83,6 +83,53 @@ def test_a_system_text_inside_the_question_cannot_be_written_so() -> None:
         go_template(rendering(MERGED_SYSTEM))
 
 
+def plain(turns: Talk, answer: bool) -> str:
+    return "".join(f"<{role}>{text}<end>" for role, text in turns) + ("<assistant>" if answer else "")
+
+
+def test_the_whole_text_of_a_template_and_what_has_no_system_text() -> None:
+    made = go_template(plain)
+    assert made.around == {
+        "system": ("<system>", "<end>"), "user": ("<user>", "<end>"), "assistant": ("<assistant>", "<end>"),
+    }  # fmt: skip
+    assert (made.opening, made.answer) == ("", "<assistant>")
+    assert made.text() == (
+        "{{ range $i, $_ := .Messages }}{{ $last := eq (len (slice $.Messages $i)) 1 }}"
+        '{{ if eq .Role "system" }}{{ "<system>" }}{{ .Content }}{{ "<end>" }}'
+        '{{ else if eq .Role "user" }}{{ "<user>" }}{{ .Content }}{{ "<end>" }}'
+        '{{ else if eq .Role "assistant" }}{{ "<assistant>" }}{{ .Content }}'
+        '{{ if not $last }}{{ "<end>" }}{{ end }}{{ end }}'
+        '{{ if and $last (ne .Role "assistant") }}{{ "<assistant>" }}{{ end }}{{ end }}'
+    )
+
+    def without_system(turns: Talk, answer: bool) -> str:
+        if turns[0][0] == "system":
+            raise ValueError("no system text")
+        return "Welcome! " + plain(turns, answer)
+
+    made = go_template(without_system)
+    assert (list(made.around), made.opening) == (["user", "assistant"], "Welcome! ")
+    assert made.text().startswith(
+        '{{ if and .Messages (ne (index .Messages 0).Role "system") }}{{ "Welcome! " }}{{ end }}{{ range $i'
+    )
+
+
+@pytest.mark.parametrize(("render", "said"), [
+    (lambda turns, answer: plain([(role, text[:3]) for role, text in turns], answer),
+     "it does not write the text of the user as it is"),
+    (lambda turns, answer: plain(turns, answer).replace("<end><assistant>", "<next><assistant>"),
+     "the end of a question depends on what follows it"),
+    (lambda turns, answer: plain(turns, answer) + ("<long>" if len(turns) == 5 and answer else ""),
+     "a conversation of user, assistant, user, assistant, user is written in a way of its own"),
+    (lambda turns, answer: plain(turns, answer).replace("SYSTEMTEXT<end><user>", "SYSTEMTEXT\n"),
+     "a system text is put into the question"),
+])  # fmt: skip
+def test_what_is_not_of_that_kind_is_told(render: Callable[[Talk, bool], str], said: str) -> None:
+    with pytest.raises(UntranslatableError) as caught:
+        go_template(render)
+    assert str(caught.value) == said
+
+
 def test_a_template_that_refuses_says_so() -> None:
     with pytest.raises(UntranslatableError, match="refuses a plain conversation \\(no\\)"):
         go_template(rendering("{{ raise_exception('no') }}"))

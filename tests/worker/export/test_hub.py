@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from huggingface_hub import constants
 
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
+from app.core.quantity import bytes_text
 from app.worker.export import hub as hub_module
 from tests.hub_server import TOKEN, HubServer, Repository, hub_server
 from tests.worker.answering_model import make_adapter, make_model
@@ -53,6 +55,17 @@ def test_a_folder_is_uploaded_privately_with_its_card(hub: HubServer, adapter: P
     out, events = run_export(tmp_path, adapter, "hub", options=options(), prompts=2)
     (told,) = [said.data for said in events if isinstance(said, event.Result)]
     assert told["page"] == f"{hub.address}/{NAME}"
+    assert told.keys() == {"path", "format", "bytes", "base", "adapter", "certificate", "page"}
+    assert (told["path"], told["format"], told["base"]) == (str(out), "hub", str(adapter.parent / "base"))
+    assert told["adapter"] == str(adapter / "adapters.safetensors")
+    assert told["certificate"]["agrees"]
+    assert told["bytes"] == sum(path.stat().st_size for path in out.iterdir())
+    last = events[-1]
+    assert isinstance(last, event.Finished)
+    assert 0 < last.elapsed_s < 60
+    phases = [said.phase for said in events if isinstance(said, event.Progressed)]
+    assert phases[0] == "Loading the model"
+    assert phases[-1] == f"Uploading {bytes_text(told['bytes'])} to {NAME}"
     there = hub.repositories[NAME]
     assert there.private
     assert {name: data for name, data in there.files.items() if name != ".gitattributes"} == {
@@ -94,10 +107,31 @@ def test_a_public_repository_is_not_written_privately(hub: HubServer, adapter: P
     assert "adapters.safetensors" in hub.repositories[NAME].files
 
 
+def test_an_upload_is_stopped_and_what_was_written_stays(
+    hub: HubServer, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(hub_module, "_uploaded", lambda *_: over.wait(60))
+    monkeypatch.setattr(hub_module, "ASKED_EVERY_S", 0.001)
+
+    def stop(said: event.Event) -> str | None:
+        return "stop" if isinstance(said, event.Progressed) and said.phase.startswith("Uploading") else None
+
+    with pytest.raises(TaskError) as caught:
+        run_export(tmp_path, adapter, "hub", stop, options=options(), prompts=0)
+    over.set()
+    assert (caught.value.message, caught.value.hint) == (
+        "The upload was stopped.", f"The folder stays in {tmp_path / 'out'}."
+    )  # fmt: skip
+    assert (tmp_path / "out" / "README.md").is_file()
+    assert hub.requests == []
+
+
 def test_what_differs_is_not_uploaded(hub: HubServer, adapter: Path, tmp_path: Path) -> None:
     few = options(content="fused", bits="4bit")
-    with pytest.raises(TaskError, match="differs from the run's model"):
+    with pytest.raises(TaskError, match="differs from the run's model") as caught:
         run_export(tmp_path, adapter, "hub", options=few, prompts=3)
+    assert caught.value.hint == f"The folder stays in {tmp_path / 'out'}."
     assert (tmp_path / "out" / "README.md").is_file()
     assert hub.requests == []
 
@@ -107,7 +141,8 @@ def test_what_differs_is_not_uploaded(hub: HubServer, adapter: Path, tmp_path: P
     [
         ({"repository": "friendly"}, "is no name for a repository"),
         ({"repository": ""}, "Name on the hub is not given"),
-        ({"bits": "4bit"}, "Only a fused model"),
+        ({"bits": "4bit"}, "bits: Only a fused model for MLX has fewer bits. Choose 16-bit."),
+        ({"upload": True}, "The environment variable HF_HUB_OFFLINE forbids requests to the hub"),
     ],
 )
 def test_what_is_in_the_way_is_said_first(

@@ -55,7 +55,12 @@ def test_pieces_are_merged_as_llama_cpp_merges_them() -> None:
 def tree(**more: Any) -> dict[str, Any]:
     """A `tokenizer.json` that merges bytes, as GPT-2's."""
     model = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "a a": 5}, "merges": ["a b"], "ignore_merges": False}
-    made = {"pre_tokenizer": {"type": "ByteLevel"}, "normalizer": None, "added_tokens": [], "model": model}
+    made: dict[str, Any] = {
+        "pre_tokenizer": {"type": "ByteLevel"},
+        "normalizer": None,
+        "added_tokens": [],
+        "model": model,
+    }
     return made | more | {"model": model | more.get("model", {})}
 
 

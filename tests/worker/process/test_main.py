@@ -13,17 +13,16 @@ import pytest
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol.event import Event, Failed, Hello, Warned, parse_event
 from app.core.protocol.job import AnyJob, BenchmarkJob, ExportJob, InspectJob
+from app.core.protocol.program import OFFLINE_VARIABLES
 from app.worker.process import main
 from app.worker.process.channel import Channel
-from app.worker.process.main import OFFLINE_VARIABLES
 
-HUB_EXPORT = {"source": Path("run"), "format": "hub", "out": Path("out")}
 MAY_ASK: list[tuple[AnyJob, bool]] = [
     (InspectJob(model=""), False),
     (BenchmarkJob(model="", tasks=("a",)), False),
     (BenchmarkJob(model="", tasks=("a",), download=True), True),
-    (ExportJob(**HUB_EXPORT), False),
-    (ExportJob(**HUB_EXPORT, options={"upload": True}), True),
+    (ExportJob(source=Path("run"), format="hub", out=Path("out")), False),
+    (ExportJob(source=Path("run"), format="hub", out=Path("out"), options={"upload": True}), True),
     (ExportJob(source=Path("run"), format="gguf", out=Path("out"), options={"upload": True}), False),
 ]
 
