@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.bundle.archive import unpack
+from app.core.bundle.archive import archive_stem, archive_suffix, pack, unpack
 
 BOTH = pytest.mark.parametrize("has_filter", [True, False])
 
@@ -85,3 +85,31 @@ def test_a_zip_comes_whole(tmp_path: Path) -> None:
         archive.writestr("a/b.txt", "b")
     unpack(tmp_path / "a.zip", tmp_path / "out")
     assert (tmp_path / "out/a/b.txt").read_text() == "b"
+
+
+def test_the_name_says_what_is_packed() -> None:
+    names = ["a.zip", "A.ZIP", "a.b.tar.gz", "a.tgz", "a.tar", "a.gz", "zip", "a"]
+    assert [archive_suffix(Path(name)) for name in names] == [".zip", ".zip", ".tar.gz", ".tgz", ".tar", "", "", ""]
+    assert [archive_stem(Path(name)) for name in names] == ["a", "A", "a.b", "a", "a", "a.gz", "zip", "a"]
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz"])
+def test_what_is_packed_comes_out_as_it_was_and_its_bytes_are_counted(suffix: str, tmp_path: Path) -> None:
+    folder, file = tmp_path / "setup", tmp_path / f"a{suffix}"
+    (folder / "data").mkdir(parents=True)
+    sizes = {"a.txt": 3000, "data/b.safetensors": 500, "data/c.txt": 20}
+    for name, size in sizes.items():
+        (folder / name).write_bytes(b"x" * size)
+    counted: list[tuple[int, int]] = []
+    pack(folder, file, "mine", suffix, lambda done, total: counted.append((done, total)))
+    assert counted == [(0, 3520), (3000, 3520), (3500, 3520), (3520, 3520)]
+    assert zipfile.is_zipfile(file) == (suffix == ".zip")
+    assert (file.read_bytes()[:2] == b"\x1f\x8b") == (suffix == ".tar.gz")
+    unpack(file, tmp_path / "out")
+    found = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert {path.relative_to(tmp_path / "out" / "mine").as_posix(): path.stat().st_size for path in found} == sizes
+    if suffix == ".zip":
+        with zipfile.ZipFile(file) as archive:
+            smaller = {one.filename: one.compress_size < one.file_size for one in archive.infolist()}
+        # What is packed already is put in as it is: packing it again takes minutes of a large model.
+        assert smaller == {"mine/a.txt": True, "mine/data/b.safetensors": False, "mine/data/c.txt": True}

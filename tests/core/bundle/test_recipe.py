@@ -12,6 +12,7 @@ from app.core.bundle.recipe import (
     BundledRates,
     BundledRows,
     BundledTargets,
+    alpha_of,
     bundle_problems,
     recipe_of,
 )
@@ -79,3 +80,82 @@ def test_what_would_be_another_run_is_refused() -> None:
     for path, value in REFUSED.items():
         (problem,) = bundle_problems(TrainConfig().with_value(path, value))
         assert problem.path == path
+
+
+LOSSES: dict[str, dict[str, Any]] = {
+    "sft": {},
+    "dpo": {"beta": 0.7, "loss_type": "sigmoid"},
+    "orpo": {"beta": 0.7},
+    "cpo": {"beta": 0.7, "loss_type": "sigmoid", "cpo_alpha": 1.0, "simpo_gamma": 0.5},
+    "kto": {"beta": 0.7, "desirable_weight": 0.25, "undesirable_weight": 0.75},
+    "grpo": {
+        "beta": 0.7, "loss_type": "grpo", "importance_sampling_level": "token", "epsilon": 0.125,
+        "epsilon_high": 0.375, "scale_rewards": "group", "temperature": 0.5, "group_size": 3,
+        "max_completion_length": 77, "updates_per_generation": 2, "reward_functions": ["short", "exact_match"],
+        "reward_weights": [1.0, 1.0],
+    },
+}  # fmt: skip
+CHOSEN = {
+    "beta": 0.7, "desirable_weight": 0.25, "undesirable_weight": 0.75, "epsilon": 0.125, "epsilon_high": 0.375,
+    "temperature": 0.5, "group_size": 3, "max_completion_length": 77, "updates_per_generation": 2,
+    "reward_functions": ("short", "exact_match"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", LOSSES)
+def test_a_loss_is_told_with_all_that_it_reads(mode: str) -> None:
+    found = json.loads(told(TrainConfig().with_values(CHOSEN | {"train_mode": mode})))["loss"]
+    expected = LOSSES[mode]
+    assert found.keys() == expected.keys()
+    assert {name: found[name] for name in CHOSEN if name in found} == {
+        name: list(value) if isinstance(value, tuple) else value for name, value in CHOSEN.items() if name in found
+    }
+    assert found == expected | {name: found[name] for name in ("loss_type", "cpo_alpha", "simpo_gamma",
+                                "importance_sampling_level") if name in found}  # fmt: skip
+
+
+def test_dr_grpo_alone_does_not_divide_by_the_spread_of_rewards() -> None:
+    grpo = TrainConfig(train_mode="grpo")
+    for name, scale in (("grpo", "group"), ("dr_grpo", "none")):
+        loss = json.loads(told(grpo.with_value("grpo_loss_type", name)))["loss"]
+        assert (loss["loss_type"], loss["scale_rewards"]) == (name, scale)
+
+
+def test_what_the_script_need_not_work_out_is_told() -> None:
+    config = TrainConfig().with_values({
+        "lora_parameters.rank": 8, "lora_parameters.scale": 2.0, "early_stopping.enabled": False,
+        "final_adapter": "last",
+    })  # fmt: skip
+    found = json.loads(told(config))
+    assert found["format"] == 1
+    assert found["adapter"] == {
+        "rank": 8, "alpha": 16, "dropout": 0.0, "use_dora": False, "target_modules": ["q_proj"],
+        "fan_in_fan_out": False,
+    }  # fmt: skip
+    assert (found["patience"], found["keep_best"], found["modules"], found["has_start"]) == (
+        0,
+        False,
+        ["q_proj"],
+        False,
+    )
+    assert found["optimizer"]["arguments"]["weight_decay"] == config.optimizer_arguments().get("weight_decay", 0.0)
+    assert json.loads(told(config.with_value("optimizer", "adam")))["optimizer"]["arguments"]["weight_decay"] == 0.0
+    assert found["schedule"] == {"name": "constant", "warmup_steps": 0, "rates": []}
+
+
+@pytest.mark.parametrize(
+    ("rank", "scale", "alpha"), [(8, 2.0, 16), (3, 1 / 3, 1), (3, 0.5, 1.5), (100, 9999.999995, 1_000_000)]
+)
+def test_alpha_is_whole_where_it_is_a_whole_number(rank: int, scale: float, alpha: float) -> None:
+    found = alpha_of(TrainConfig().with_values({"lora_parameters.rank": rank, "lora_parameters.scale": scale}))
+    assert (found, type(found)) == (alpha, type(alpha))
+
+
+def test_all_that_another_machine_cannot_train_is_told_at_once() -> None:
+    config = TrainConfig(optimizer="muon", fine_tune_type="full", reference_model_path="/other")
+    assert [(one.path, one.hint) for one in bundle_problems(config.with_value("train_mode", "online_dpo"))] == [
+        ("train_mode", "It trains supervised fine-tuning, DPO, CPO, SimPO, ORPO, KTO, GRPO and its kin."),
+        ("fine_tune_type", "Choose LoRA or DoRA."),
+        ("optimizer", "Choose one of adam, adamw, sgd, lion, adafactor."),
+        ("reference_model_path", "Leave it empty."),
+    ]  # fmt: skip
