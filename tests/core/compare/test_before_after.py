@@ -91,3 +91,14 @@ def test_without_an_answer_of_the_base_there_is_no_before() -> None:
     assert spoken_before_after(history) is None
     history.feed(event.Sampled(iteration=0, samples=[{"prompt": "?", "completion": "!", "reward": 1.0}]))
     assert spoken_before_after(history) is None
+
+
+def test_where_nothing_was_validated_the_last_answers_count_and_any_number_of_them() -> None:
+    history = RunHistory()
+    for iteration, answers in ((0, ("Alike.", "No.")), (10, ("Alike.",)), (5, ("Else.", "Else."))):
+        history.feed(spoken(iteration, *answers))
+    found = spoken_before_after(history)
+    assert found is not None
+    assert (found.prompt, found.before, found.after, found.passed) == ("0?", "Alike.", "Alike.", 0)
+    history.feed(event.Validated(iteration=0, val_loss=1.0, best=True))
+    assert spoken_before_after(history) is None, "the untrained weights were kept"

@@ -65,3 +65,22 @@ def test_columns_come_go_and_change_and_the_others_keep_their_answers() -> None:
     assert found.answers == ["one", "", ""]
     found.remove(0)
     assert (found.answers, found.candidates) == (["", ""], [Candidate("other", Path("/b")), None])
+
+
+def test_what_a_turn_has_come_to() -> None:
+    """Of two columns: nothing, half an answer, one that was stopped before it began, and one that failed."""
+    pieces = {
+        "nothing": None, "half": Answered(request=1, column=0, text="one"),
+        "stopped": Answered(request=1, column=0, done=True, finish_reason="stopped"),
+        "failed": Answered(request=1, column=0, done=True, finish_reason="error"),
+    }  # fmt: skip
+    states = {}
+    for name, piece in pieces.items():
+        last = opened(Prompt("a"), [BASE, TUNED]).last
+        if piece is not None:
+            last.replies[0].take(piece)
+        states[name] = (last.has_replies, last.has_begun, last.replies[0].is_answer, last.has_ended)
+    assert states == {
+        "nothing": (False, False, False, False), "half": (True, True, True, False),
+        "stopped": (True, False, False, False), "failed": (True, True, False, False),
+    }  # fmt: skip

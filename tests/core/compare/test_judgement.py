@@ -109,6 +109,18 @@ def test_a_vote_that_contradicts_itself_is_refused() -> None:
     for bad in contradictions:
         with pytest.raises(ValueError):  # noqa: PT011  # each says something else
             vote(**({"winner": 1} | bad))
+    for count, answers in ((1, 1), (2, 1), (1, 2), (2, 3)):
+        with pytest.raises(ValueError, match="two or more candidates, and an answer of each"):
+            Vote({}, (BASE, TUNED)[:count], ("",) * answers, "tie")
+    for winner in (-1, 2):
+        with pytest.raises(ValueError, match="the winner is none of the candidates"):
+            Vote({}, (BASE, TUNED), ("", ""), "win", winner)
+
+
+def test_the_first_vote_makes_its_folders(tmp_path: Path) -> None:
+    book = VoteBook(tmp_path / "of" / "mine" / "votes.jsonl")
+    book.add(vote())
+    assert len(book.read().votes) == 1
 
 
 def test_forgetting_takes_these_or_all_and_leaves_the_rest_as_it_was(tmp_path: Path) -> None:
