@@ -174,9 +174,9 @@ def test_columns_in_another_order_are_met_in_it_and_can_be_taken_away(grid: Answ
 
     def met() -> list[AnswerColumn]:
         """The columns in the order in which Tab comes to them."""
-        at: QWidget = grid.columns[2]
+        at: QWidget | None = grid.columns[2]
         found = [at]
-        while (at := at.nextInFocusChain()) is not grid.columns[2]:
+        while at is not None and (at := at.nextInFocusChain()) is not grid.columns[2]:
             found.append(at)
         return [one for one in found if isinstance(one, AnswerColumn)]
 

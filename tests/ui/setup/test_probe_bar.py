@@ -68,7 +68,8 @@ def test_it_follows_the_worker_and_says_how_it_ended(
     workers[-1].end(event.Finished())
     said = "Measured at 1,000 × 2,048 tokens at a time: 0.123\u00a0s an iteration."
     assert shown() == ("Measure", said, "good")
-    assert (told, bar.calibration, bar.pace) == (["calibration"], "calibration", ("pace", pace))
+    found: list[object] = [told, bar.calibration, bar.pace]
+    assert found == [["calibration"], "calibration", ("pace", pace)]
     bar.forget("batch_size")
     assert shown()[1] == said
     bar.forget("targets")
