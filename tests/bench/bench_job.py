@@ -25,9 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from app.core.config.train_config import TrainConfig
-from app.core.protocol.job import JOB_FILE, EvaluateJob, GenerateJob, InspectJob, Job, TrainJob
+from app.core.protocol.job import JOB_FILE, RUN_CONFIG, EvaluateJob, GenerateJob, InspectJob, Job, TrainJob
 from app.core.protocol.program import worker_environment
-from app.core.setup.config_file import RUN_CONFIG, save_config
+from app.core.setup.config_file import save_config
 from app.core.system import starter
 
 LOADED = "import sys, mlx_lm; mlx_lm.load(sys.argv[1])"

@@ -28,9 +28,9 @@ from app.core.live import training_list
 from app.core.protocol import event
 from app.core.protocol.command import Ask
 from app.core.protocol.event import Event
-from app.core.protocol.job import EvaluateJob, GenerateJob, InspectJob, Job, TrainJob, write_job
+from app.core.protocol.job import RUN_CONFIG, EvaluateJob, GenerateJob, InspectJob, Job, TrainJob, write_job
 from app.core.protocol.question import Question
-from app.core.setup.config_file import RUN_CONFIG, save_config
+from app.core.setup.config_file import save_config
 from app.core.system import starter
 from app.ui.worker import spare as spare_module
 from app.ui.worker.process import WorkerProcess

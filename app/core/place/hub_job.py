@@ -23,11 +23,10 @@ from app.core.place.key import HUB_TOKEN
 from app.core.place.log_link import RELAY_VARIABLE, LogLink, plain_log
 from app.core.place.place import Asked, Offer, Place, PlaceStanding, Tell
 from app.core.problem import Problem, UnusableError
-from app.core.protocol.job import LOG_FILE
+from app.core.protocol.job import LOG_FILE, RUN_CONFIG
 from app.core.remote.control import CHECKPOINTS, NothingYetError
 from app.core.remote.follower import Link
 from app.core.remote.record import RemoteRun
-from app.core.setup.config_file import RUN_CONFIG
 from app.core.system.leftover import temporary_prefix
 
 if TYPE_CHECKING:

@@ -26,11 +26,10 @@ from app.core.place.place import Asked, Offer, Place, PlaceStanding, Tell
 from app.core.place.program import last_words, program_environment, program_problem, run_client
 from app.core.place.service import wait_until
 from app.core.problem import Problem, UnusableError
-from app.core.protocol.job import LOG_FILE
+from app.core.protocol.job import LOG_FILE, RUN_CONFIG
 from app.core.remote.control import CHECKPOINTS, NothingYetError
 from app.core.remote.follower import Link
 from app.core.remote.record import RemoteRun
-from app.core.setup.config_file import RUN_CONFIG
 from app.core.system.leftover import temporary_prefix
 
 KAGGLE = "kaggle"

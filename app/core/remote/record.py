@@ -18,11 +18,10 @@ from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.event import Event, read_events
-from app.core.protocol.job import EVENTS_FILE
+from app.core.protocol.job import EVENTS_FILE, RUN_CONFIG
 from app.core.remote.host import SshHost
 from app.core.run.folder import RUN_REMOTE, RUN_SETUP, recorded_state, runs_dir
 from app.core.run.name import folder_word
-from app.core.setup.config_file import RUN_CONFIG
 from app.core.system.atomic_file import write_text
 
 THERE = "luthier"  # the folder of all runs over there, in the home of whoever logs in

@@ -22,7 +22,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from app.core.language import tr
-from app.core.protocol.job import EVENTS_FILE
+from app.core.protocol.job import EVENTS_FILE, RUN_CONFIG
 from app.core.refusal import reason_of
 from app.core.run.folder import (
     OPEN_STATES,
@@ -38,7 +38,6 @@ from app.core.run.name import folder_word
 from app.core.run.note import RunNote, load_note
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary, summary_of, with_note
-from app.core.setup.config_file import RUN_CONFIG
 from app.core.system import place
 
 INDEX_VERSION = 4

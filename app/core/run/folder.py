@@ -22,9 +22,9 @@ from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.event import Event
-from app.core.protocol.job import EVENTS_FILE, JOB_FILE, LOG_FILE, LOG_TAIL_LINES, TrainJob, write_job
+from app.core.protocol.job import EVENTS_FILE, JOB_FILE, LOG_FILE, LOG_TAIL_LINES, RUN_CONFIG, TrainJob, write_job
 from app.core.run.name import folder_word, taken_words, unique_name
-from app.core.setup.config_file import RUN_CONFIG, save_config
+from app.core.setup.config_file import save_config
 from app.core.system import place
 from app.core.system.setting import load_settings
 from app.core.tracker.tracking import LOG_FOLDER

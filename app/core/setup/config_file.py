@@ -21,6 +21,7 @@ from app.core.language import code, inside, joined, tr
 from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
+from app.core.protocol.job import RUN_CONFIG
 from app.core.refusal import reason_of
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
 from app.core.setup.foreign_config import MEANT, Translation, origin_of, take_alpha, translate
@@ -31,7 +32,6 @@ from app.core.target.pattern import EMPTY_PATTERN, patterns_text
 if TYPE_CHECKING:
     from app.core.foreign.file import ForeignFile
 
-RUN_CONFIG = "config.yaml"  # in a run's folder: exactly what ran
 PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file", "reward_functions_file",
              "reference_model_path", "judge")  # fmt: skip
 # What mlx-lm reads as a number where YAML 1.1 wants a point, such as 1e-5; inside lists and settings too.
@@ -309,15 +309,38 @@ def _unknown(key: str, name: str, lines: Mapping[str, int]) -> Problem:
 def load_config(path: Path) -> LoadedConfig:
     """Reads a YAML file; raises `UnusableError` with all faults (also for a file that cannot be read)."""
     if path.exists() and not path.is_file():
-        raise UnusableError([Problem("", tr("This is no file: a folder, a pipe or a device."), file=str(path))])
+        said = tr("This is no file: a folder, a pipe or a device.")
+        raise _other_than_config(path) or UnusableError([Problem("", said, file=str(path))])
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnusableError([Problem("", tr("This is not a text file in UTF-8."), file=str(path))]) from error
+        said = tr("This is not a text file in UTF-8.")
+        raise _other_than_config(path) or UnusableError([Problem("", said, file=str(path))]) from error
     except OSError as error:
         said = tr("The file cannot be read: {reason_of}.", reason_of=reason_of(error))
         raise UnusableError([Problem("", said, file=str(path))]) from error
-    return parse_config(text, name=str(path), base=path.resolve().parent)
+    try:
+        return parse_config(text, name=str(path), base=path.resolve().parent)
+    except UnusableError as error:
+        raise _other_than_config(path) or error from error
+
+
+def _other_than_config(path: Path) -> UnusableError | None:
+    """What is said of a model, data or a run that are given in place of a config; None for all that may be one."""
+    from app.core.setup.path_kind import DATA_KINDS, PathKind, sort_path  # which knows of configs
+    from app.core.source.source import TABLE_SUFFIXES
+
+    suffix = path.suffix.lower()
+    kind = sort_path(path).kind
+    if kind in DATA_KINDS and (path.is_dir() or (suffix in TABLE_SUFFIXES and suffix != ".json")):
+        said, hint = tr("This is data, not a config."), tr("A config names it as its `data`.")
+    elif kind is PathKind.MODEL:
+        said, hint = tr("This is a model, not a config."), tr("A config names it as its `model`.")
+    elif kind is PathKind.RUN:
+        said, hint = tr("This is a run, not a config."), tr("Its config is {name} in it.", name=RUN_CONFIG)
+    else:
+        return None
+    return UnusableError([Problem("", said, hint=hint, file=str(path))])
 
 
 def with_base(config: TrainConfig, base: Path) -> TrainConfig:

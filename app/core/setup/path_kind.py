@@ -13,9 +13,8 @@ from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.folder import MODEL_CONFIG
-from app.core.protocol.job import EVENTS_FILE, JOB_FILE
+from app.core.protocol.job import EVENTS_FILE, JOB_FILE, RUN_CONFIG
 from app.core.refusal import reason_of
-from app.core.setup.config_file import RUN_CONFIG
 from app.core.system.disk import is_companion
 
 CONFIG_SUFFIXES = (".yaml", ".yml")

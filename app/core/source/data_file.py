@@ -17,7 +17,7 @@ from app.core.source.container import SPLIT_WORDS
 from app.core.source.exported_chat import is_slack_export
 from app.core.source.finding import Findings
 from app.core.source.reading import BY_CONTENT, FileReading
-from app.core.source.refusal import MODEL
+from app.core.source.refusal import A_MODEL
 from app.core.source.source import (
     SPLITS,
     TABLE_SUFFIXES,
@@ -277,7 +277,7 @@ def _files_or_finding(path: Path, findings: Findings) -> list[tuple[Path, Split 
         )
         return []
     if not found and any((path / name).is_file() for name in _OF_A_MODEL):
-        findings.add("no_examples", str(path), None, MODEL)
+        findings.add("no_examples", str(path), None, A_MODEL)
     elif not found:
         what, there = (tr("folder"), "") if path.is_dir() else (tr("archive"), _named(archive_files(path)))
         findings.add(

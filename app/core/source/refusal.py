@@ -26,7 +26,7 @@ _POINTERS = (
 POINTER_LIMIT_BYTES = 1024  # the pointers' own limit
 
 _PICKLE = tr("This is a Python pickle. It can run code when it is opened, so it is not read.")
-MODEL = tr("This is a model, not data.")
+A_MODEL = tr("This is a model, not data.")
 _PROGRAM = tr("This is a program.")
 _PICTURE = tr("This is a picture.")
 _STARTS: tuple[tuple[bytes, str], ...] = (
@@ -56,13 +56,13 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\x7fELF", _PROGRAM),
     (b"\xcf\xfa\xed\xfe", _PROGRAM),
     (b"\xca\xfe\xba\xbe", _PROGRAM),
-    (b"GGUF", MODEL),
+    (b"GGUF", A_MODEL),
     (b"FEA1", tr("This is a Feather file of the first version. Save it as Parquet.")),
 )
 _SAFETENSORS = re.compile(rb".{4}\0{4}\{\s*\"", re.DOTALL)  # how long the header is, then the header: JSON
 BINARY = tr("This is a binary file, not rows of text.")
 HEADER = 4096  # characters
-LOOKED_AT = 1 << 16  # characters at the start of a text and at its end
+AT_EACH_END = 1 << 16  # characters at the start of a text and at its end
 MOST_UNREADABLE = 0.03  # of the characters of a text; what is none reads as 5 to 20 % of them in any encoding
 FEW_UNREADABLE = 8  # … which a short text may have
 _CONTROLS = frozenset(map(chr, (*range(32), 127))) - frozenset("\t\n\v\f\r\x1b")  # programs colour what they log
@@ -96,7 +96,7 @@ def refusal_of(head: bytes, packed: PackedNames) -> str:
     if head.startswith(ZIP_START):
         return _archive(packed.names)
     if _SAFETENSORS.match(head):
-        return MODEL
+        return A_MODEL
     return next((said for start, said in _STARTS if head.startswith(start)), "")
 
 
@@ -105,7 +105,7 @@ def is_binary(text: str, *, is_guessed: bool) -> bool:
     that somebody chose: then it may also hold no characters that there are not."""
     if text.count("\0", 0, HEADER) > FEW_UNREADABLE:  # lengths and numbers of a header
         return True
-    text = text if len(text) <= 2 * LOOKED_AT else text[:LOOKED_AT] + text[-LOOKED_AT:]
+    text = text if len(text) <= 2 * AT_EACH_END else text[:AT_EACH_END] + text[-AT_EACH_END:]
     counts = Counter(text)
     controls = sum(count for character, count in counts.items() if character in _CONTROLS)
     if is_guessed:

@@ -22,9 +22,9 @@ from app.core.installation import package_version
 from app.core.language import tr
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.protocol import event
-from app.core.protocol.job import BundleJob, TrainJob
+from app.core.protocol.job import RUN_CONFIG, BundleJob, TrainJob
 from app.core.run.folder import RUN_SETUP, prepare_run
-from app.core.setup.config_file import RUN_CONFIG, save_config
+from app.core.setup.config_file import save_config
 from app.worker.bundle.model import bring_model, bundled_model
 from app.worker.bundle.rows import write_rows
 from app.worker.bundle.schedule import schedule_of

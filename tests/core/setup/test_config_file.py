@@ -240,6 +240,42 @@ def test_unreadable_files_are_told_in_words(tmp_path: Path) -> None:
         assert caught.value.problems == [Problem("", said, file=str(path))]
 
 
+@pytest.mark.parametrize(
+    ("name", "files", "said", "hint"),
+    [
+        ("rows.jsonl", {"rows.jsonl": '{"a": 1}\n{"a": 2}\n'}, "data", "A config names it as its `data`."),
+        ("rows.parquet", {"rows.parquet": "PAR1\udcff"}, "data", "A config names it as its `data`."),
+        ("rows", {"rows/train.csv": "a,b\n"}, "data", "A config names it as its `data`."),
+        ("lamp", {"lamp/config.json": "{}"}, "a model", "A config names it as its `model`."),
+        (
+            "lamp/model.safetensors",
+            {"lamp/config.json": "{}", "lamp/model.safetensors": "\udcff"},
+            "a model",
+            "A config names it as its `model`.",
+        ),
+        ("one", {"one/config.yaml": "", "one/job.json": "{}"}, "a run", "Its config is config.yaml in it."),
+    ],
+)
+def test_what_is_given_in_place_of_a_config(
+    name: str, files: dict[str, str], said: str, hint: str, tmp_path: Path
+) -> None:
+    for place, text in files.items():
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UnusableError) as caught:
+        load_config(tmp_path / name)
+    problem = Problem("", f"This is {said}, not a config.", hint=hint, file=str(tmp_path / name))
+    assert caught.value.problems == [problem]
+
+
+@pytest.mark.parametrize("name", ["c.json", "c.txt", "c"])
+def test_a_configs_faults_are_told_whatever_its_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text('{"model": "lamp", "seed": "many"}')
+    with pytest.raises(UnusableError) as caught:
+        load_config(tmp_path / name)
+    assert [(one.path, one.line) for one in caught.value.problems] == [("seed", 1)]
+
+
 def test_saving_never_leaves_half_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "c.yaml"
     save_config(TrainConfig(), path)

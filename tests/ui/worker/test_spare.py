@@ -17,10 +17,10 @@ from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
 from app.core.protocol.command import Ask, Stop
 from app.core.protocol.event import Event
-from app.core.protocol.job import GenerateJob, InspectJob, TrainJob, write_job
+from app.core.protocol.job import RUN_CONFIG, GenerateJob, InspectJob, TrainJob, write_job
 from app.core.protocol.question import Question
 from app.core.run.folder import RunDir
-from app.core.setup.config_file import RUN_CONFIG, save_config
+from app.core.setup.config_file import save_config
 from app.core.system.process import is_alive
 from app.core.system.setting import keep_settings
 from app.core.system.starter import examples_dir, model_dir
