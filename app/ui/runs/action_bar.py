@@ -298,8 +298,8 @@ class RunActionBar(QWidget):
         """Reads the selected run, a slice at a time, and writes its report."""
         reader = RunReader(self._run)
         self._report = (reader, path)
-        self.report.setEnabled(False)
         self._work.start(self._read_all(reader))
+        self.show_runs(self._runs)
 
     def _read_all(self, reader: RunReader) -> Iterator[None]:
         try:
@@ -310,7 +310,7 @@ class RunActionBar(QWidget):
             self.warned.emit(tr("The run's events cannot be read: {reason_of}.", reason_of=reason_of(error)))
 
     def _write_report(self) -> None:
-        self.report.setEnabled(len(self._runs) == 1)
+        self.show_runs(self._runs)
         if self._report is None:
             return
         reader, path = self._report
@@ -334,7 +334,7 @@ class RunActionBar(QWidget):
     def export_figures(self, folder: Path) -> None:
         """Writes the selected run's figures as TensorBoard's event files, in a worker."""
         self._tracks.start(TrackJob(run=self._run.path, out=folder))
-        self.track.setEnabled(False)
+        self.show_runs(self._runs)
 
     def _on_tracked(self, said: event.Event) -> None:
         if isinstance(said, event.Result):
@@ -347,7 +347,7 @@ class RunActionBar(QWidget):
             )
 
     def _on_tracks_ended(self, outcome: WorkerOutcome) -> None:
-        self.track.setEnabled(len(self._runs) == 1)
+        self.show_runs(self._runs)
         if not outcome.ok:
             self.warned.emit(outcome.sentence())
 

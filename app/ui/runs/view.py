@@ -137,11 +137,6 @@ class RunView(QTableView):
         header.setSortIndicator(CREATED_COLUMN, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)
 
-    @property
-    def order(self) -> Qt.SortOrder:
-        """The direction that the list is sorted in."""
-        return self.horizontalHeader().sortIndicatorOrder()
-
     # -- selection --------------------------------------------------------------------------------------------
 
     @property

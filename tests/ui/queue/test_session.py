@@ -258,19 +258,27 @@ def test_an_entry_is_called_as_its_run_is_called_by_now(room: Room) -> None:
 
 def test_a_queue_that_is_paused_before_it_began_is_given_back(room: Room, workers: list[FakeWorker]) -> None:
     disk = RunQueue(room.queue.queue.folder)
-    for pause in (room.queue.pause, lambda: disk.set_mode("paused")):
-        room.queue.start()
-        assert room.queue.is_working
-        pause()
-        room.queue.refresh()
-        assert (room.queue.is_working, room.queue.state.mode) == (False, "paused")
-    assert room.queue.state.note == ""
+    heard: list[int] = []
+    room.queue.changed.connect(lambda: heard.append(1))
+    room.queue.start()
+    assert room.queue.is_working
+    disk.set_mode("paused")
+    room.queue._poll.timeout.emit()
+    assert (room.queue.is_working, room.queue.state.mode, room.queue.state.note) == (False, "paused", "")
+    room.queue.start()
     room.queue.pause()
+    assert (room.queue.is_working, room.queue.state.mode) == (False, "paused")
     assert room.queue.state.note == "You paused it."
+    heard.clear()
+    room.queue.refresh()
+    assert heard == [], "what it did itself is no news"
     room.queue._go_on()
     room.queue.run_now("nobody")
     assert (room.queue.state.mode, workers) == ("paused", [])
+    room.queue.start()
     room.queue.leave()
+    assert disk.take(), "another may go on"
+    disk.give_back()
     room.queue.start()
     assert (room.queue.is_working, room.queue._poll.isActive()) == (False, False)
 
