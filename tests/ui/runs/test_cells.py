@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QIcon
 
 from app.core.config.train_config import TrainConfig
@@ -203,8 +203,10 @@ def test_what_changed_in_place_is_drawn_anew_and_all_is_begun_anew_where_rows_co
     table.show([first, second])
     assert told == ["reset"], "a row is gone"
     told.clear()
+    table.show([first, third])
+    assert told == ["reset"], "as many as before, but others"
     table.show([first, second, third])
-    assert told == ["reset"], "one that comes had no other name"
+    assert told == ["reset"] * 2, "one that comes had no other name"
     assert table.longest_name() == "older"
     table.show([first])
     assert table.longest_name() == "new"
@@ -217,10 +219,11 @@ def test_what_is_equal_in_a_column_stays_the_newest_first(table: RunTable) -> No
     assert names(table) == ["new", "old", "older"]
     table.sort(COLUMN_KEYS.index("state"), Qt.SortOrder.DescendingOrder)
     assert names(table) == ["old", "new", "older"]
-    kept = [table.index(0, 1)]
+    chosen, laid_out = QPersistentModelIndex(table.index(1, 1)), list[int]()
+    table.layoutChanged.connect(lambda: laid_out.append(1))
     table.sort(COLUMN_KEYS.index("created"), Qt.SortOrder.AscendingOrder)
     assert names(table) == ["older", "old", "new"]
-    assert kept[0].isValid()
+    assert (chosen.row(), chosen.column(), laid_out) == (2, 1, [1]), "what was looked at goes along"
     table.show([*reversed(table.runs), made("unmeasured", created=NOON - 99, last_train_loss=None)])
     table.sort(COLUMN_KEYS.index("curve"), Qt.SortOrder.DescendingOrder)
     assert names(table) == ["new", "old", "older", "unmeasured"]
