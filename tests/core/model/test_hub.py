@@ -111,6 +111,19 @@ def test_the_rate_is_of_the_last_seconds_and_leaves_out_what_was_there() -> None
     assert rate.sentence(in_bytes=True) == "1.2\u00a0GB of 2\u00a0GB · 10\u00a0MB/s · 1\u00a0min 20\u00a0s left"
 
 
+def test_a_rate_is_of_eight_seconds_and_never_less_than_nothing() -> None:
+    now = 0.0
+    rate = TransferRate(lambda: now)
+    assert (rate.sentence(in_bytes=True), rate.per_second) == ("", 0.0)
+    rate.add(0, 1000)
+    rate.add(10, 1000)  # at once: nobody can tell
+    assert (rate.per_second, rate.left_s) == (0.0, None)
+    for now, done, per_second in ((8.0, 80, 10.0), (9.0, 180, 100.0), (16.0, 180, 100 / 8), (24.5, 100, 0.0)):
+        rate.add(done, 1000)
+        assert rate.per_second == per_second, now
+    assert rate.left_s is None
+
+
 def test_what_is_no_bytes_is_counted() -> None:
     now = 0.0
     rate = TransferRate(lambda: now)

@@ -10,7 +10,7 @@ import pytest
 
 from app.command.main import run_command
 from app.core.protocol.program import OFFLINE_VARIABLES, worker_environment
-from app.core.system.network import network_environment, own_network, proxy_fault
+from app.core.system.network import gpu_environment, network_environment, own_network, proxy_fault
 from app.core.system.setting import Settings, save_settings
 
 PROXY = "http://proxy.example:3128"
@@ -62,13 +62,38 @@ def test_addresses(text: str) -> None:
     assert proxy_fault(text) == ""
 
 
+READS = "An address reads http://host:port (or https, socks5, socks5h)."
+NO_PORT, NO_NUMBER = "The port is missing: http://host:port.", "The port is no number from 1 to 65535."
+PLAIN = (
+    "A name and password do not belong in the settings, which are a plain file: set HTTPS_PROXY where you start "
+    "Luthier instead."
+)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("proxy:3128", "http://host:port"), ("http://proxy", "port is missing"), ("http://proxy:x", "no number"),
-        ("http://proxy:99999", "no number"), ("ftp://proxy:21", "http://host:port"),
-        ("http://me:secret@proxy:3128", "plain file"),
+        ("proxy:3128", READS), ("http://", READS), ("http://:3128", READS), ("http://proxy", NO_PORT),
+        ("http://proxy:x", NO_NUMBER), ("http://proxy:99999", NO_NUMBER), ("http://proxy:65535", ""),
+        ("http://proxy:1", ""), ("http://proxy:0", NO_PORT), ("ftp://proxy:21", READS),
+        ("http://me:secret@proxy:3128", PLAIN), ("http://me@proxy:3128", PLAIN),
+        ("http://:secret@proxy:3128", PLAIN),
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_and_why(text: str, said: str) -> None:
-    assert said in proxy_fault(text)
+    assert proxy_fault(text) == said
+
+
+def test_the_gpu_may_take_longer_on_a_mac_where_it_is_chosen() -> None:
+    assert gpu_environment(Settings(relax_gpu_limit=True), "darwin") == {"AGX_RELAX_CDM_CTXSTORE_TIMEOUT": "1"}
+    assert gpu_environment(Settings(relax_gpu_limit=True), "linux") == {}
+    assert gpu_environment(Settings(), "darwin") == {}
+
+
+def test_both_choices_are_told_at_once_and_what_is_kept_from_the_proxy_is_not_said_twice() -> None:
+    local = "localhost,127.0.0.1,::1"
+    found = network_environment(Settings(proxy=PROXY, offline=True), {"NO_PROXY": f"a,{local}", "no_proxy": "b"})
+    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+    expected = dict.fromkeys(OFFLINE_VARIABLES, "1") | dict.fromkeys(proxies, PROXY)
+    assert found == expected | {"NO_PROXY": f"a,{local}", "no_proxy": f"a,{local}"}
+    assert network_environment(Settings(proxy=PROXY), {})["no_proxy"] == local

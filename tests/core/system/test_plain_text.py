@@ -21,12 +21,18 @@ from app.core.system.plain_text import harmless_text
         ("run-\udcff", "run-�"),
         ("caf\udcc3\udca9", "café"),
         ("\ud800", "�"),
+        ("caf\udcc3\udca9 \ud800", "caf�� �"),
         ("txt\u202egpj", "txt�gpj"),
         ("Žluťoučký 猫 😀", "Žluťoučký 猫 😀"),
     ],
 )
 def test_what_a_terminal_obeys_is_replaced(text: str, shown: str) -> None:
     assert harmless_text(text) == shown
+
+
+def test_bytes_that_are_no_text_are_told_from_other_halves_of_a_pair() -> None:
+    for text, shown in (("\udc80\udcff", "��"), ("\udc7f", "�"), ("\udd00", "�"), ("\udcc3\udca9\udd00", "���")):
+        assert harmless_text(text) == shown
 
 
 @given(st.text())
