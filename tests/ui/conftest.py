@@ -42,3 +42,11 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[FakeWorker]:
     monkeypatch.setattr("app.ui.run.session.WorkerProcess", FakeWorker)
     monkeypatch.setattr("app.ui.worker.job.WorkerProcess", _answering_by_hand)
     return FakeWorker.made
+
+
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> list[FakeWorker]:
+    """Every worker of a job, by hand: what is known of data is said by `tests.ui.data.known_data`."""
+    FakeWorker.made = []
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
+    return FakeWorker.made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.json_text import parsed_json
@@ -37,12 +37,13 @@ class RowView(QWidget):
         self.views.setAccessibleName(tr("How the row is edited"))
         self.views.setDrawBase(False)
         self.views.setExpanding(False)
+        self._wanted = TURNS
         self._stack = QStackedWidget(self)
         for name, view in ((tr("Turns"), self.form), ("JSON", self.text)):
             self.views.addTab(name)
             self._stack.addWidget(view)
         self.views.setTabToolTip(TURNS, tr("For chats: who says what"))
-        self.views.currentChanged.connect(self._show_view)
+        self.views.currentChanged.connect(self._on_view)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE)
@@ -60,12 +61,18 @@ class RowView(QWidget):
         """The row as it is typed; None while that is none."""
         return parse_row(self.text.toPlainText())[0]
 
+    def _on_view(self, at: int) -> None:
+        self._wanted = at
+        self._show_view()
+
     def _show_view(self) -> None:
         """The turns of a chat or the text, as is chosen; a row that is no chat is text."""
         value = self.value
         is_chat = value is not None and bool(chat_column(value))
-        self.views.setTabEnabled(TURNS, is_chat)
-        shown = self.views.currentIndex() if is_chat else JSON_TEXT
+        shown = self._wanted if is_chat else JSON_TEXT
+        with QSignalBlocker(self.views):  # a bar leaves a tab that cannot be used, which nobody chose
+            self.views.setTabEnabled(TURNS, is_chat)
+            self.views.setCurrentIndex(shown)
         if shown == TURNS and value is not None and (not self.form.parts or self.form.row != value):
             self.form.show_row(value)
         self._stack.setCurrentIndex(shown)

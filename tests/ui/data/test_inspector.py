@@ -85,6 +85,15 @@ def test_data_are_read_then_counted(inspector: DataInspector) -> None:
     assert (inspector.is_busy, said) == (False, [])
     inspector.set_model("")
     assert (inspector.figures, inspector.phase, said) == ({}, "", ["progressed", "reported"])
+    inspector.set_model("/m")
+    tell_split(inspector)
+    del said[:]
+    inspector._store.changed.emit("")  # a config was opened, with the same data
+    assert said == []
+    inspector.set_model("/n")
+    assert (inspector.figures, inspector.is_stale, inspector.is_busy) == ({}, False, True), "another's tokens"
+    inspector.set_model("")
+    assert not inspector.is_busy
 
 
 def test_steps_of_a_newer_worker_are_taken_as_far_as_they_are_known() -> None:

@@ -163,6 +163,13 @@ def test_what_the_maximum_length_does(page: DataLengthPage) -> None:
         assert cut(page) == (said, role)
 
 
+def test_the_totals_of_prompts(page: DataLengthPage) -> None:
+    known(page, "prompts", untrained_examples=1200)
+    shown = {name: (one.text, one.toolTip()) for name, one in page.figures.items() if one.isVisible()}
+    assert list(shown) == ["examples", "tokens", "median", "left_out", "iterations"]
+    assert shown["left_out"] == ("1,200", "Prompts that leave no room for an answer")
+
+
 def test_a_part_of_which_nothing_is_known_cannot_be_chosen(page: DataLengthPage) -> None:
     box = page.split_box
     choices = [box.model().index(at, 0) for at in range(3)]
