@@ -132,7 +132,10 @@ def test_examples_are_asked_for_and_shown(qtbot: QtBot, page: DataExamplePage, b
     assert [token.text for token in page.view.tokens] == ["t0 ", "t1 ", "t2 ", "t3 "]
     assert (page.legend.isVisible(), page.edges_button.isVisible()) == (True, True)
     assert (page._origin.text(), page._of.text()) == ("rows.jsonl, line 1,200", "of 1,200")
+    assert not page.back_button.isEnabled()
     QTest.mouseClick(page.next_button, Qt.MouseButton.LeftButton)
+    worker.say(example(1))
+    assert page.back_button.isEnabled()
     page.number_edit.setText("7")
     page.number_edit.editingFinished.emit()
     worker.say(example(6))
@@ -150,6 +153,7 @@ def test_examples_are_asked_for_and_shown(qtbot: QtBot, page: DataExamplePage, b
     assert told(page) == "There is no such example."
     worker.say(result("preview", splits={"train": 5}))  # other data, without that part
     assert (page.split, asked(worker)[-1]) == ("train", ("train", 2))
+    assert [page.split_box.itemText(at) for at in range(page.split_box.count())] == ["Training · 5"]
 
 
 COUNTED: list[tuple[dict[str, Any], str]] = [
@@ -186,6 +190,17 @@ def test_of_prompts_nothing_is_trained_before_the_run(page: DataExamplePage) -> 
     page.previewer.shown.emit(example(counts={"tokens": 7, "trained": 0, "truncated": 0}, shown=7).data)
     assert page.counts_label.text() == "<b>7 tokens</b>"
     assert [field.isVisible() for field in page.fields.values()] == [False, False]
+
+
+def test_texts_are_divided_anew_by_the_maximum_length(
+    qtbot: QtBot, page: DataExamplePage, by_hand: list[FakeWorker]
+) -> None:
+    worker = opened(qtbot, page, by_hand)
+    page._store.set("max_seq_length", 64)
+    assert isinstance(worker.commands[-2], Configure)
+    assert not worker.killed
+    tell_rows(page._inspector, report(target="text"))
+    assert worker.killed
 
 
 def test_a_search_goes_from_match_to_match(qtbot: QtBot, page: DataExamplePage, by_hand: list[FakeWorker]) -> None:
