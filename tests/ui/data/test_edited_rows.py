@@ -97,7 +97,7 @@ def test_files_are_offered_once_each_and_one_is_read(
         assert worker.commands[-1] == ReadRows(line=asked, count=50), line
     assert page._stretch.text() == "…"
     page._on_back()
-    assert worker.commands[-1] == ReadRows(line=1150, count=50)
+    assert worker.commands[-1] == ReadRows(line=1145, count=50)
     page._on_on()
     assert worker.commands[-1] == ReadRows(line=1199, count=50)
     page._store.set("data", "/e")
