@@ -80,11 +80,8 @@ def test_what_keeps_examples_from_being_seen(page: DataExamplePage) -> None:
     assert told(page) == "There is no row to show."
     page._inspector.set_model("/m")
     assert told(page) == "Reading the data …"
-    for phase, share, said in (
-        ("Tokenizing", -1.0, "Tokenizing …"), ("Tokenizing", 0.0, "Tokenizing · 0%"),
-        ("Tokenizing", 0.256, "Tokenizing · 26%"),
-    ):  # fmt: skip
-        page.previewer.progressed.emit(phase, share)
+    for done, total, said in ((0, 0, "Tokenizing …"), (0, 9, "Tokenizing · 0%"), (1, 4, "Tokenizing · 25%")):
+        page.previewer._worker.emitted.emit(event.Progressed(phase="Tokenizing", done=done, total=total))
         assert told(page) == said
     page.counts_label.setText("before")
     page.previewer.failed.emit("It is on fire.")
