@@ -158,8 +158,6 @@ class DataColumnPage(QWidget):
             self.boxes["sheet"].set_columns(report.sheets)
             counts = {name: f"{name} ({plural(count, 'message')})" for name, count in report.speakers.items()}
             self.boxes["answers_by"].set_columns(tuple(counts), counts)
-            for path, box in self.boxes.items():
-                box.set_value(self._store.value(path))
         self._show()
 
     def _on_changed(self, path: str) -> None:

@@ -155,21 +155,21 @@ class NumberBox(QAbstractSpinBox):
         start = self.text_value()
         if start is None:
             start = self._value if self._value is not None else (self._spec.default or 0)
-        value = stepped(float(start), steps, self._step, self._integer)
-        value = min(max(value, self._low(value)), self._high(value))
+        value = self._within(stepped(float(start), steps, self._step, self._integer), float(start))
         number = int(value) if self._integer else value
         self._value = number
         self.lineEdit().setText(number_text(number))
         self.lineEdit().selectAll()
         self.edited.emit(number)
 
-    def _low(self, value: float) -> float:
-        low = self._spec.minimum
-        return value if low is None else (low if not self._spec.exclusive_minimum else max(value, low + 1e-9))
-
-    def _high(self, value: float) -> float:
-        high, step = self._spec.maximum, self._step or 0.01
-        return value if high is None else (high if not self._spec.exclusive_maximum else high - step)
+    def _within(self, value: float, start: float) -> float:
+        """Where a step comes to: at most the border of what the field takes, nowhere where that is outside."""
+        low, high = self._spec.minimum, self._spec.maximum
+        if low is not None and value <= low:
+            return start if self._spec.exclusive_minimum else low
+        if high is not None and value >= high:
+            return start if self._spec.exclusive_maximum else high
+        return value
 
     def stepEnabled(self) -> QAbstractSpinBox.StepEnabledFlag:
         flag = QAbstractSpinBox.StepEnabledFlag

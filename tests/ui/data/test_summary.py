@@ -111,7 +111,7 @@ def test_a_check_that_is_under_way_or_given_up(summary: DataSummary) -> None:
 
 def test_pills_and_what_they_ask_for(qtbot: QtBot, summary: DataSummary) -> None:
     inspector = summary._inspector
-    findings = [finding("no_answer", 3), finding("no_answer", 4), finding("duplicate", 5), finding("layout")]
+    findings = [finding("no_answer", 3), finding("duplicate", 5), finding("layout")]
 
     def shown() -> tuple[list[bool], bool, bool]:
         pills = [summary.pills[severity].isVisible() for severity in (Severity.ERROR, Severity.WARNING)]
@@ -127,9 +127,9 @@ def test_pills_and_what_they_ask_for(qtbot: QtBot, summary: DataSummary) -> None
     summary._store.set("skip_bad_rows", True)
     tell_rows(inspector, report(*findings))
     assert shown() == ([True, True], True, False)
-    tell_rows(inspector, report(findings[2]))
+    tell_rows(inspector, report(findings[1]))
     assert shown() == ([False, True], False, False)
-    tell_rows(inspector, report(findings[3]))  # a note is no problem
+    tell_rows(inspector, report(findings[2]))  # a note is no problem
     assert shown() == ([False, False], False, True)
     inspector.set_model("/m")
     assert shown() == ([False, False], False, False), "while tokens are counted, nobody knows"
@@ -231,8 +231,9 @@ def test_files_that_were_put_together_are_counted(summary: DataSummary, tmp_path
     store.set("data", str(collect(files)))
     assert data_text(store.config.data) == "4 files"
     assert data_text(str(files[0])) == "a.jsonl"
-    tell_rows(summary._inspector, report(splits={"train": given}))
-    assert parts_shown(summary)[0][1] == "4 files"
+    for count, said in ((1, "a.jsonl"), (2, "4 files"), (4, "4 files")):
+        tell_rows(summary._inspector, report(splits={"train": SplitReport(5, given.files[:count])}))
+        assert parts_shown(summary)[0][1] == said
     origins = [
         split_origin(report(splits={"train": SplitReport(5, given.files[:count])}), store, "train")
         for count in range(5)
