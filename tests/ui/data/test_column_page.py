@@ -169,6 +169,7 @@ def test_what_becomes_of_the_rows_is_told(page: DataColumnPage) -> None:
     known(page, {"frage": "Was?", "preis": "3"}, format="unknown", target="")
     said = "These columns are not recognised. Choose a format and its columns above."
     assert caption(page) == (said, "warning")
+    known(page, long)
     pair = {"prompt": "Q", "chosen": "A", "rejected": "B"}
     known(page, pair, format="preference", target="")
     assert caption(page) == (
