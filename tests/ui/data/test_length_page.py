@@ -207,6 +207,10 @@ def test_the_chart_shows_what_is_kept_and_what_is_cut(page: DataLengthPage) -> N
     page._store.set("max_seq_length", 608)
     assert not chart.is_line_shown
     assert chart._plot.getViewBox().viewRange()[0] == pytest.approx([0, 300 * 1.06])
+    assert all(item in chart._plot.items for item in (chart._kept, chart._cut, chart.line))
+    assert (chart.line.angle, chart.line.movable, chart.view.accessibleName()) == (
+        90, True, "Lengths of the examples in tokens",
+    )  # fmt: skip
     axes = [chart._plot.getAxis(side) for side in ("bottom", "left")]
     assert [axis.labelText for axis in axes] == ["tokens in an example", "examples"]
     assert [axis.zValue() < chart._kept.zValue() < chart.line.zValue() for axis in axes] == [True, True]

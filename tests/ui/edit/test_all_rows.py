@@ -45,8 +45,8 @@ def said(rows: AllRows, found: Survey) -> str:
     return " | ".join(told)
 
 
-def of(rows: int = 5, repeats: tuple[int, ...] = (), kind: str = "chat", **roles: int) -> Survey:
-    return Survey(rows, roles, repeats, kind)
+def of(rows: int = 5, repeats: tuple[int, ...] = (), kind: str = "chat", roles: Any = None) -> Survey:
+    return Survey(rows, roles or {}, repeats, kind)
 
 
 def test_the_menu_asks_about_the_file_that_is_edited(
@@ -73,10 +73,10 @@ def test_the_menu_asks_about_the_file_that_is_edited(
 def test_roles_get_their_usual_names(rows: AllRows) -> None:
     answers = []
     for found in (
-        of(user=5, assistant=5, system=1, tool=1),
-        of(human=1, user=4, **{" GPT ": 1200}),
-        of(judge=1, clerk=3),
-        of(human=2, judge=2),
+        of(roles={"user": 5, "assistant": 5, "system": 1, "tool": 1}),
+        of(roles={"human": 1, "user": 4, " GPT ": 1200}),
+        of(roles={"judge": 1, "clerk": 3}),
+        of(roles={"human": 2, "judge": 2}),
     ):
         rows.take(EditHistory(), "chat")
         rows.put_roles_right()
@@ -150,5 +150,5 @@ def test_an_answer_that_nobody_waits_for_changes_nothing(rows: AllRows) -> None:
     rows.drop_repeats()
     assert said(rows, of(repeats=(2,)))
     before = rows._history.edits.copy()
-    assert said(rows, of(repeats=(3,), human=2)) == ""
+    assert said(rows, of(repeats=(3,), roles={"human": 2})) == ""
     assert rows._history.edits == before

@@ -94,7 +94,8 @@ def test_edits_are_saved_or_told_why_not(qtbot: QtBot, source: RowSource, by_han
     source.save(Path("/d/new.jsonl"), edits, drop_bad_rows=False)
     worker.say(result("refused", problems=[f"line {n}" for n in range(9)]))
     assert not source.is_saving
-    rows, saved = ("arrived", [], False), ("saved", "/d/new.jsonl", 12)
+    rows: tuple[Any, ...] = ("arrived", [], False)
+    saved = ("saved", "/d/new.jsonl", 12)
     assert told == [rows, saved, rows, saved, ("failed", "line 0\nline 1\nline 2\nline 3\nline 4")]
     source.save(Path("/d/new.jsonl"), edits, drop_bad_rows=False)
     worker.end(event.Finished())

@@ -63,7 +63,7 @@ def test_a_path_is_what_is_typed_without_the_spaces_around_it(qtbot: QtBot) -> N
 def test_the_panel_begins_where_the_path_is(
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
-    how: dict[str, bool],
+    how: dict[str, Any],
     start: str,
     begun: tuple[str, str],
     chosen: str,
