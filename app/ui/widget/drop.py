@@ -48,8 +48,7 @@ class DropCard(Card):
         self.dropped.emit(paths)
 
     def _paths(self, event: QDropEvent) -> list[Path]:
-        found = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
-        return [path for path in found if self.accepts(path)]
+        return [path for path in local_paths(event) if self.accepts(path)]
 
 
 class DropZone(QFrame):

@@ -37,8 +37,8 @@ class LengthSlider(CalmSlider):
         self.valueChanged.connect(self._on_value)
 
     def set_length(self, length: int) -> None:
-        """Stands at a length."""
-        self._shows = position_of(length)
+        """Stands at a length; at its end for one that is beyond it."""
+        self._shows = min(max(position_of(length), self.minimum()), self.maximum())
         self.setValue(self._shows)
 
     def _on_value(self, position: int) -> None:
