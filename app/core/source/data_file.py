@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.language import code, joined, tr
+from app.core.protocol.job import EVENTS_FILE, JOB_FILE, RUN_CONFIG
 from app.core.refusal import reason_of
 from app.core.source.archive import ArchiveError, archive_files, archive_kind
 from app.core.source.collection import members
@@ -84,7 +85,10 @@ def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]
 def _data_files(listed: list[Path]) -> list[Path]:
     """The files of a folder or archive that are data: tables, else texts and documents."""
     models = {file.parent for file in listed if file.name in _OF_A_MODEL}
+    runs = {file.parent for file in listed if file.name in (EVENTS_FILE, JOB_FILE)}
+    runs &= {file.parent for file in listed if file.name == RUN_CONFIG}
     listed = [file for file in listed if file.parent not in models or not _is_of_model(file.name)]
+    listed = [file for file in listed if runs.isdisjoint(file.parents)]
     names = {file.name for file in listed}
     if exported := [f for f in listed if CHAT_EXPORT.fullmatch(f.name) and names & CHAT_EXPORT_COMPANIONS]:
         return exported

@@ -51,6 +51,20 @@ def test_a_model_beside_the_examples_is_left_alone(place: str, tmp_path: Path) -
     assert said == ["This is a model, not data."]
 
 
+def test_a_run_beside_the_examples_is_left_alone(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "one"
+    (run / "adapters").mkdir(parents=True)
+    for name in ("config.yaml", "events.jsonl", "job.json", "notes.json", "adapters/rows.jsonl"):
+        (run / name).write_text('{"type": "hello"}\n')
+    file_of(tmp_path, PAIRS, "lamps.jsonl")
+    report = check_files([tmp_path])
+    assert (report.usable, report.examples) == (True, 2)
+    left = "`rows.jsonl`, `events.jsonl`, `job.json`, `notes.json`"
+    assert told(report) == [("ignored_file", f"Not used: {left}.")]
+    (run / "config.yaml").unlink()
+    assert check_files([tmp_path]).usable is False, "what only looks like a run is read"
+
+
 @pytest.mark.parametrize("name", ["tokenizer.json", "vocab.json", "trainer_state.json"])
 def test_a_name_like_a_models_is_data_where_there_is_no_model(name: str, tmp_path: Path) -> None:
     file_of(tmp_path, PAIRS, name)
