@@ -170,8 +170,9 @@ class _Zip:
         return self._entry(name).file_size
 
     def open(self, name: str) -> IO[bytes]:
+        entry = self._entry(name)
         try:
-            return self._archive.open(self._entry(name))
+            return self._archive.open(entry)
         except (*ARCHIVE_ERRORS, KeyError) as error:
             raise OSError(tr("`{name}` cannot be unpacked: {error}", name=name, error=error)) from error
 

@@ -40,7 +40,8 @@ def read_transcript(
         for line, row in conversations.rows(chat.utterances(transcript.date_order, left_out, count)):
             yield line, row
     except BrokenChatError as error:
-        yield from conversations.rest()
+        for line, row in conversations.rest():
+            yield line, row
         yield line + 1, RowFault("broken_json", error.reason)
     count.done = start + source.size
     yield line + 1, RowFault("contents", conversations.account())

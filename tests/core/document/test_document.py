@@ -12,6 +12,9 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from app.core.data.edit import Edits, read_window, save_edited
 from app.core.data.prepare import prepare_data
+from app.core.source.finding import RowFault
+from app.core.source.reader import read_rows
+from app.core.source.source import inspect_file
 from tests.core.data.written import told
 from tests.core.document.written import book, odt, paragraph, pdf, word
 
@@ -205,6 +208,15 @@ def test_passages_are_as_long_as_the_maximum_allows_and_numbered(tmp_path: Path)
     edits = Edits()
     edits.drop(3)
     assert save_edited(path, edits, tmp_path / "b.jsonl", config=config).rows == report.examples - 1
+
+
+def test_the_place_of_damage_is_after_the_passages_that_were_read(tmp_path: Path) -> None:
+    body = "".join(paragraph(f"{number}. {LONG}.") for number in range(90))
+    path = word(tmp_path / "a.docx", f"{body}{' ' * 70_000}<w:p><")
+    *rows, (number, fault) = read_rows(inspect_file(path))
+    assert ([line for line, _ in rows], number) == ([1, 2, 3], 4)
+    assert isinstance(fault, RowFault)
+    assert fault.kind == "damaged_file"
 
 
 def test_a_compressed_document_is_unpacked(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -16,6 +17,16 @@ from app.core.data.edit import Edits, read_window, save_edited
 from app.core.data.prepare import prepare_data
 from app.core.problem import UnusableError
 from app.core.setup.path_kind import PathKind, sort_path
+from app.core.source import archive
+from app.core.source.archive import (
+    ArchiveError,
+    archive_files,
+    archive_kind,
+    file_size,
+    is_file_in_archive,
+    open_file,
+    outer_file,
+)
 from tests.core.data.corpus import lines, pair, parquet_of
 from tests.core.data.written import told
 from tests.core.document.written import paragraph, pdf, word
@@ -187,3 +198,80 @@ def test_archives_of_a_folder_are_data_where_there_is_nothing_else(tmp_path: Pat
     report = check_files([tmp_path])
     assert report.examples == 1
     assert ("ignored_file", "Not used: `boats.zip`.") in told(report)
+
+
+@pytest.mark.parametrize("name", ["boats.zip", "boats.tar"])
+def test_files_of_an_archive_are_found_by_their_names(name: str, tmp_path: Path) -> None:
+    """The first of a name counts; names are put right, and what is hidden is not there."""
+    files = {"./d//b.jsonl": b"abc", "C:\\d\\b.jsonl": b"twice", "a/__pycache__/x": b"x", "a.jsonl": b"", ".b": b""}
+    path = tmp_path / name
+    if name.endswith("zip"):
+        with zipfile.ZipFile(path, "w") as made:
+            for inner, content in files.items():
+                made.writestr(inner, content)
+            link = zipfile.ZipInfo("link.jsonl")
+            link.external_attr = 0o120777 << 16
+            made.writestr(link, "/etc/passwd")
+            made.mkdir("folder")
+    else:
+        tarred(path, files)
+    assert archive_kind(path) == name[-3:]
+    assert archive_files(path) == [path / "a.jsonl", path / "d" / "b.jsonl"]
+    assert [file_size(one) for one in archive_files(path)] == [0, 3]
+    with open_file(path / "d" / "b.jsonl") as file:
+        assert file.read() == b"abc"
+    assert [is_file_in_archive(path / one) for one in ("a.jsonl", "c.jsonl", "d")] == [True, False, False]
+    assert not is_file_in_archive(path)
+    assert outer_file(path / "a.jsonl") == outer_file(path) == path
+    assert outer_file(tmp_path / "none") == tmp_path / "none"
+    for ask in (file_size, open_file):
+        with pytest.raises(FileNotFoundError, match=r"^there is no `c\.jsonl` in the archive$"):
+            ask(path / "c.jsonl")
+
+
+def test_how_much_an_archive_may_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "FILE_LIMIT", 2)
+    many = "^The archive holds more than 2 files. Unpack it and choose what is data.$"
+    for count in (2, 3):
+        files = {f"{number}.jsonl": b"x" * 500 for number in range(count)}
+        for path in (
+            packed(tmp_path / f"{count}.zip", **{name.replace(".", "_dot_"): one for name, one in files.items()}),
+            tarred(tmp_path / f"{count}.tar", files),
+        ):
+            if count == 2:
+                assert len(archive_files(path)) == 2
+            else:
+                with pytest.raises(ArchiveError, match=many):
+                    archive_files(path)
+    gigabyte = r"^The archive is 0\u00a0GB when unpacked, more than 0. Unpack it first.$"
+    for name, limit, free, is_read in (
+        ("a", 1000, 9000, True), ("b", 999, 9000, False), ("c", 9000, 2001, True), ("d", 9000, 1999, False)
+    ):  # fmt: skip
+        monkeypatch.setattr(archive, "TAR_LIMIT_BYTES", limit)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: type("Disk", (), {"free": free}))
+        path = tarred(tmp_path / f"{name}.tar", {"1.jsonl": b"x" * 500, "2.jsonl": b"y" * 500})
+        if is_read:
+            assert len(archive_files(path)) == 2
+        else:
+            with pytest.raises(ArchiveError, match=gigabyte):
+                archive_files(path)
+
+
+def test_how_far_an_archive_may_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "RATIO_FROM_BYTES", 20_000)
+
+    def made(name: str) -> Path:
+        return packed(tmp_path / f"{name}.zip", a_dot_jsonl=bytes(20_001))
+
+    size = made("0").stat().st_size
+    times = 20_001 // size
+    monkeypatch.setattr(archive, "RATIO_LIMIT", times)
+    with pytest.raises(ArchiveError) as caught:
+        archive_files(made("1"))
+    said = f"The archive would grow to {times} times its size, as no data does; it is not opened."
+    assert (caught.value.kind, str(caught.value)) == ("unsupported_file", said)
+    monkeypatch.setattr(archive, "RATIO_LIMIT", times + 1)
+    assert len(archive_files(made("2"))) == 1
+    monkeypatch.setattr(archive, "RATIO_LIMIT", 1)
+    monkeypatch.setattr(archive, "RATIO_FROM_BYTES", 20_001)
+    assert len(archive_files(made("3"))) == 1

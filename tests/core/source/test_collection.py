@@ -23,7 +23,11 @@ def test_several_files_are_read_together_and_told_by_their_own_names(tmp_path: P
     folder = write(tmp_path / "more" / "b.jsonl", "b").parent
     collection = collect([*files, folder])
     assert collect([*files, folder]) == collection
+    (collection / "train-000-notes.txt").touch()  # no link of ours
     assert members(collection) == [*files, folder]
+    (collection / "train-000-notes.txt").unlink()
+    assert collection.name.startswith("a-and-3-more-")
+    assert [link.name for link in sorted(collection.iterdir())][::3] == ["train-001-a.jsonl", "train-004-more"]
     report = check_files([collection])
     assert list(report.splits) == ["train"]
     assert report.examples == 4

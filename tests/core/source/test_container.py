@@ -14,6 +14,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from app.core.data.edit import Edits, read_window, save_edited
 from app.core.data.prepare import prepare_data
+from app.core.source.container import begins_columns, container_of, rows_of_columns, translated, unfolded
 from tests.core.data.written import Row, file_of, told
 
 PAIRS: list[Row] = [{"prompt": f"Lamp {n}?", "completion": f"Lit {n}."} for n in range(6)]
@@ -173,3 +174,86 @@ def test_translations_are_pairs_in_every_kind_of_file(tmp_path: Path) -> None:
 def test_a_list_under_any_name_is_the_rows(tmp_path: Path) -> None:
     report = check_files([_written(tmp_path, {"data": PAIRS, "licence": "free"})])
     assert (report.usable, report.examples) == (True, 6)
+
+
+TURN, SAID = {"role": "user", "content": "a"}, {"from": "human", "value": "a"}
+SQUAD = {"paragraphs": [5, {"context": "c", "qas": 3}, {"context": "c", "qas": [
+    {"question": "a", "answers": []}, 5, {"question": "b", "answers": ["x"]}, {"question": "c", "answers": None},
+    {"answers": [{"text": "y"}, {"text": "z"}]}]}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "row, container, rows",
+    [
+        ([TURN, TURN], "turns", [{"messages": [TURN, TURN]}]),
+        ([SAID], "turns", [{"conversations": [SAID]}]),
+        ([TURN, {"role": "user"}], "", None),
+        ([TURN, 5], "", None),
+        ([], "", None),
+        (SQUAD, "squad", [
+            {"context": "c", "question": "a", "answer": ""}, {"context": "c", "question": "b", "answer": "x"},
+            {"context": "c", "question": "c", "answer": ""}, {"context": "c", "question": None, "answer": "y"},
+        ]),
+        ({"paragraphs": [{"context": "c"}]}, "", []),  # no questions, where others have some
+        ({"paragraphs": {"qas": 1}}, "", None),
+        ({"patterns": ["a", "b"], "responses": []}, "intents",
+         [{"prompt": "a", "completion": ""}, {"prompt": "b", "completion": ""}]),
+        ({"patterns": ["a"]}, "", None),
+        ({"responses": ["a"]}, "", None),
+        ({"translation": {"en": "a", "de": "b", "fr": "c"}, "id": 1}, "translation",
+         [{"source": "a", "target": "b", "fr": "c", "id": 1}]),
+        ({"translation": {"en": "a"}}, "", None),
+        ({"translation": {"en": "a", "de": None}}, "", None),
+        ({"translation": ["a", "b"]}, "", None),
+        (5, "", None),
+    ],
+)  # fmt: skip
+def test_what_a_row_is_a_container_of(row: Any, container: str, rows: list[Row] | None) -> None:
+    """What is none stays as it is, whatever the file's first row is."""
+    assert container_of(row) == container
+    for asked in ("turns", "squad", "intents", "translation"):
+        expected = [row] if rows is None or asked != (container or "squad") else rows
+        assert list(unfolded(asked, row)) == expected
+
+
+def test_languages_without_a_text_are_no_pair() -> None:
+    assert translated({"translation": {"en": "a", "fr": None, "de": "b"}}) == {"source": "a", "target": "b"}
+    alone = {"translation": {"en": "a", "fr": None}, "id": 1}
+    assert translated(alone) == alone
+
+
+@pytest.mark.parametrize(
+    "value, rows",
+    [
+        ({}, None), ([], None), (5, None),
+        ({"columns": ["a", 1], "data": [[1, 2], [3, 4]]}, [{"a": 1, "1": 2}, {"a": 3, "1": 4}]),
+        ({"columns": ["a"], "data": []}, []),
+        ({"columns": ["a"], "data": [[1], [1, 2]]}, None), ({"columns": ["a"], "data": [[1], 5]}, None),
+        ({"columns": ["a"], "data": "a"}, None), ({"columns": "a", "data": ["a"]}, None),
+        ({"columns": ["prompt"], "text": ["b"]}, [{"columns": "prompt", "text": "b"}]),
+        ({"prompt": {"0": "a", "2": "b"}, "x": {"0": 1, "2": 2}},
+         [{"prompt": "a", "x": 1}, {"prompt": "b", "x": 2}]),
+        ({"prompt": {"0": "a"}, "x": {"1": 1}}, None), ({"prompt": {"0": "a", "b": 1}}, None),
+        ({"prompt": {"text": "a"}}, None), ({"prompt": {}}, None), ({"prompt": []}, None),
+        ({"x": {"prompt": "a"}, "y": {" Prompt": "b"}}, [{"prompt": "a"}, {" Prompt": "b"}]),
+        ({"x": {"prompt": "a"}, "y": {"z": "b"}}, None), ({"x": {"prompt": "a"}, "y": ["b"]}, None),
+        ({"prompt": ["a", "b"], "x": [1, None]}, [{"prompt": "a", "x": 1}, {"prompt": "b", "x": None}]),
+        ({"prompt": ["a", "b"], "x": [1]}, None), ({"x": ["a"]}, None), ({"prompt": ["a"], "x": "b"}, None),
+        ({"prompt": ["a", {"b": 1}]}, None),
+    ],
+)  # fmt: skip
+def test_which_objects_hold_columns(value: Any, rows: list[Row] | None) -> None:
+    assert rows_of_columns(value) == rows
+
+
+@pytest.mark.parametrize(
+    "start, expected",
+    [
+        ('{"x": {"0": "a", "1"', True), ('{ "x" : {"0" : 1}}\n{"y"', True), ('{"x": {"1": "a"', False),
+        ('{"prompt": ["a", "b"', True), ('{"prompt": [["a"', True), ('{"prompt": [1', False), ('{"x": ["a"', False),
+        ('{"prompt": ["a"],\n "x"', True), ('{"prompt": ["a"]}\n{"prompt"', False),
+        ('{"pro\\u006dpt": ["a"', True), ('{"\\"x": {"0": 1', True), ('[{"prompt": ["a"', False),
+    ],
+)  # fmt: skip
+def test_how_a_long_file_of_columns_begins(start: str, expected: bool) -> None:
+    assert begins_columns(start) is expected

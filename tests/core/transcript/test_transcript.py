@@ -304,7 +304,7 @@ def test_discord(tmp_path: Path) -> None:
     assert turns(report) == [ASKED]
     broken = chat(tmp_path / "pier.json", json.dumps(DISCORD, indent=2)[:-180], answers_by="Ada")
     assert (broken.usable, broken.examples) == (False, 1)
-    assert [error.kind for error in broken.errors] == ["broken_json"]
+    assert [(error.line, error.kind) for error in broken.errors] == [(2, "broken_json")]
 
 
 def slack(folder: Path) -> Path:
