@@ -164,7 +164,7 @@ class WindowMenu(QObject):
         self._recent.clear()
         configs = [Path(name) for name in load_settings().recent_configs if Path(name).is_file()]
         for path in configs:
-            action = add_entry(self._recent, "", path.name)
+            action = add_entry(self._recent, "", path.name.replace("&", "&&"))
             action.setToolTip(str(path))
             action.setData(path)
             action.triggered.connect(self._on_recent_config)

@@ -174,7 +174,7 @@ class HubConvertPage(QWidget):
 
     def _fill(self, menu: QMenu) -> None:
         for entry in self._finder.entries:
-            action = menu.addAction(f"{entry.name}   {bytes_text(entry.size_bytes)}")
+            action = menu.addAction(f"{entry.name}   {bytes_text(entry.size_bytes)}".replace("&", "&&"))
             action.setToolTip(str(entry.path))
             action.setData(entry.name if entry.cached else str(entry.path))
 

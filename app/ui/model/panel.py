@@ -139,7 +139,8 @@ class ModelPanel(DropCard):
         )
 
     def _offer(self, menu: QMenu, text: str, value: str, tip: str) -> None:
-        action = menu.addAction(menu.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, 420))
+        shown = menu.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, 420)
+        action = menu.addAction(shown.replace("&", "&&"))  # else a key, and not there
         action.setToolTip(tip or value)
         action.setData(value)
 

@@ -33,14 +33,14 @@ def recent(menus: WindowMenu) -> list[QAction]:
 
 
 def test_configs_and_the_six_newest_runs_are_opened_again(menus: WindowMenu, home: Path, tmp_path: Path) -> None:
-    kept = [tmp_path / "one.yaml", tmp_path / "two.yaml"]
+    kept = [tmp_path / "one.yaml", tmp_path / "you & me.yaml"]
     for path in kept:
         path.write_text("")
     keep_settings(recent_configs=(str(kept[0]), str(tmp_path / "gone.yaml"), str(tmp_path), str(kept[1])))
     runs = [prepare_run(TrainConfig(), home / "data" / "runs" / f"2026010{day}-120000-lute") for day in range(1, 8)]
     save_note(runs[6], RunNote(name="Salt & pepper"))
     found = recent(menus)
-    assert [one.text() for one in found[:3]] == ["one.yaml", "two.yaml", "Salt && pepper"]
+    assert [one.text() for one in found[:3]] == ["one.yaml", "you && me.yaml", "Salt && pepper"]
     assert found[1].toolTip() == str(kept[1])
     opened: list[tuple[str, Path]] = []
     menus.recent_config.connect(lambda path: opened.append(("config", path)))

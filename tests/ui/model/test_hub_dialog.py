@@ -217,7 +217,7 @@ def test_a_model_to_convert_is_chosen_among_those_that_are_here(
 ) -> None:
     save_settings(Settings(model_folders=(str(tmp_path),)))
     cached = home / "huggingface" / "hub" / "models--org--big" / "snapshots" / "1"
-    for folder, size in ((tmp_path / "own", 1_500_000), (cached, 3_000_000)):
+    for folder, size in ((tmp_path / "own & mine", 1_500_000), (cached, 3_000_000)):
         folder.mkdir(parents=True)
         (folder / "config.json").write_text('{"model_type": "llama"}')
         (folder / "model.safetensors").write_bytes(b"0" * size)
@@ -227,9 +227,9 @@ def test_a_model_to_convert_is_chosen_among_those_that_are_here(
     page = dialog.convert
     page.source.menu.aboutToShow.emit()
     found = page.source.menu.actions()
-    assert [one.text() for one in found] == ["org/big   3\u00a0MB", "own   1.5\u00a0MB"]
-    assert [one.toolTip() for one in found] == [str(cached), str(tmp_path / "own")]
-    for entry, chosen in zip(found, ("org/big", str(tmp_path / "own")), strict=True):
+    assert [one.text() for one in found] == ["org/big   3\u00a0MB", "own && mine   1.5\u00a0MB"]
+    assert [one.toolTip() for one in found] == [str(cached), str(tmp_path / "own & mine")]
+    for entry, chosen in zip(found, ("org/big", str(tmp_path / "own & mine")), strict=True):
         page.source.menu.triggered.emit(entry)
         assert page.source.value() == chosen
     assert page.convert_button.isEnabled()

@@ -41,7 +41,7 @@ def test_its_menu_has_recent_models_those_of_this_machine_and_the_starter(
     cached = made(home / "huggingface" / "hub" / "models--org--big" / "snapshots" / "1", 3_000_000)
     own = [made(tmp_path / f"own-{number:02d}", 1_500_000) for number in range(1, 22)]
     long = "/models/" + "x" * 200
-    save_settings(Settings(model_folders=(str(tmp_path),), recent_models=("org/recent", long)))
+    save_settings(Settings(model_folders=(str(tmp_path),), recent_models=("/you & me", long)))
     panel._finder.stop()
     with qtbot.waitSignal(panel._finder.found):
         panel._finder.find()
@@ -49,7 +49,7 @@ def test_its_menu_has_recent_models_those_of_this_machine_and_the_starter(
     menu.aboutToShow.emit()
     found = [(one.text(), one.data(), one.toolTip()) for one in menu.actions() if not one.isSeparator()]
     assert [one.text() for one in menu.actions() if one.isSeparator()] == ["Recent", "On this machine"]
-    assert found[0] == ("org/recent", "org/recent", "org/recent")
+    assert found[0] == ("/you && me", "/you & me", "/you & me")
     assert "…" in found[1][0], "so that the menu is no wider than the window"
     assert found[1][1:] == (long, long)
     assert found[2] == ("org/big   3\u00a0MB", "org/big", str(cached))

@@ -122,7 +122,7 @@ def test_a_run_whose_folder_cannot_be_made_is_told_with_what_to_do(
 
 
 def test_a_second_run_beside_another_is_begun_only_when_that_is_wanted(
-    one: Asked, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    qtbot: QtBot, one: Asked, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     other, old = (synthetic_run.run_folder(tmp_path / name, name=name) for name in ("other", "old"))
     training = [other]
@@ -137,7 +137,7 @@ def test_a_second_run_beside_another_is_begun_only_when_that_is_wanted(
     training[:] = [old]
     asks.go_on(old.path)
     assert (len(one.told), one.shown().path, one.asked) == (2, old.path, [("run", None)])
-    QApplication.processEvents()
+    qtbot.waitUntil(lambda: bool(workers))
     workers[-1].end(event.Finished(reason="stopped", iteration=3))
     asks.start()
     one.act()
