@@ -51,7 +51,9 @@ def test_scores_are_weighed_added_up_and_doubted(qtbot: QtBot, tester: RewardTes
     tester.score()
     qtbot.waitUntil(partial(has_asked, 1))
     worker = FakeWorker.made[-1]
-    assert read_job(worker.job_dir) == RewardJob(file=tester._file.path, timeout_s=2.5)
+    file = tester._file.path
+    assert file is not None
+    assert read_job(worker.job_dir) == RewardJob(file=file, timeout_s=2.5)
     worker.say(event.Hello(task="reward"))
     assert worker.commands == [
         ScoreAnswers(

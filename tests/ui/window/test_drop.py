@@ -64,6 +64,19 @@ def test_several_files_are_told_together_and_refusals_are_handed_over_too(
     assert [found.kind for found in caught.args[0]] == [PathKind.MODEL, PathKind.UNUSABLE]
 
 
+def test_the_veil_names_three_files_and_says_why_nothing_can_be_used(window: QWidget, tmp_path: Path) -> None:
+    DropTarget(window)
+    overlay = child(window, DropOverlay)
+    for count, names in ((3, "0.jsonl, 1.jsonl, 2.jsonl"), (5, "0.jsonl, 1.jsonl, 2.jsonl and 2 more")):
+        drag_over(window, made(tmp_path / "photo.png"), *(made(tmp_path / f"{n}.jsonl") for n in range(count)))
+        assert (overlay.text, overlay._name.text()) == ("Use as training data", names)
+    drag_over(window, tmp_path / "photo.png")
+    assert overlay.text == "This cannot be used here"
+    assert overlay._name.text().startswith("photo.png is not a model")
+    window.resize(500, 300)
+    assert overlay.geometry() == window.rect(), "it goes with the window"
+
+
 def test_what_is_no_file_is_left_alone(window: QWidget) -> None:
     DropTarget(window)
     assert not drop(window)

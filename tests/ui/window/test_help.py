@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
@@ -34,6 +36,34 @@ def window(qtbot: QtBot, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPa
 def test_every_field_and_method_is_explained() -> None:
     assert {topic.path for topic in help_topics()} == {*field_specs(), *(f"method.{name}" for name in METHODS)}
     assert all(topic.html for topic in help_topics())
+
+
+def lines(path: str) -> list[str]:
+    """The paragraphs of a topic's explanation."""
+    (topic,) = (one for one in help_topics() if one.path == path)
+    return [line.removesuffix("</p>") for line in topic.html.split("<p style='margin: 0 0 8px 0'>")[1:]]
+
+
+def test_an_explanation_has_all_that_the_form_knows_of_a_field() -> None:
+    rate = field_specs()["learning_rate"]
+    assert lines("learning_rate") == [
+        f"{escape(rate.what)}.", f"<b>Higher:</b> {escape(rate.higher)}", f"<b>Lower:</b> {escape(rate.lower)}",
+        f"<b>Recommended:</b> {escape(rate.recommended)}", "<b>Default:</b> 0.0001",
+        f"<b>Range:</b> {escape(rate.range_text)}", "<b>In configs:</b> learning_rate",
+    ]  # fmt: skip
+    for path, said in (
+        ("grad_checkpoint", ["<b>Default:</b> off"]),
+        ("model", []),
+        ("fine_tune_type", ["<b>Default:</b> LoRA"]),
+    ):
+        assert [line for line in lines(path) if line.startswith("<b>Default")] == said
+    kinds = "; ".join(text for _, text in field_specs()["fine_tune_type"].choices)
+    assert f"<b>Choices:</b> {kinds}" in lines("fine_tune_type")
+    dpo = METHODS["dpo"]
+    data = [f"<b>Data:</b> {escape(dpo.rows)}"] if dpo.rows else []
+    cost, paper = f"<b>Cost:</b> {escape(dpo.cost)}", f"<b>Paper:</b> arXiv {dpo.paper}"
+    when = f"<b>Use it when:</b> {escape(dpo.when)}"
+    assert lines("method.dpo") == [escape(dpo.what), when, *data, cost, paper]
 
 
 def test_a_word_in_the_title_counts_most() -> None:

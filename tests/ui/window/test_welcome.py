@@ -11,6 +11,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
+from app.core.run.folder import runs_dir
 from app.core.setup.config_file import save_config
 from app.core.setup.default import starter_values
 from app.core.system import starter
@@ -20,6 +21,7 @@ from app.ui.run.session import RunSession
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import ENHANCED_TAB, SETUP_TAB, MainWindow
 from app.ui.window.welcome import WELCOMED, WelcomePage
+from tests.ui import synthetic_run
 from tests.ui.child import child
 
 WAIT_MS = 60_000
@@ -74,15 +76,24 @@ def test_tab_leads_from_door_to_door(window: MainWindow, qtbot: QtBot) -> None:
         assert window.focusWidget() is expected
 
 
-def test_who_has_used_luthier_before_is_not_welcomed(window: MainWindow) -> None:
+def test_who_has_used_luthier_before_is_not_welcomed(window: MainWindow, tmp_path: Path) -> None:
     window.welcome.leave()
     save_settings(load_settings().model_copy(update={"window": {}}))
     assert window.welcome.is_first_launch
-    save_settings(load_settings().model_copy(update={"recent_models": ("/m",)}))
+    for kind in ("recent_models", "recent_data", "recent_configs"):
+        save_settings(load_settings().model_copy(update={kind: ("/m",)}))
+        assert not window.welcome.is_first_launch
+        save_settings(load_settings().model_copy(update={kind: ()}))
+    for path in ("data", "model"):
+        window.store.set(path, "/d")
+        assert not window.welcome.is_first_launch
+        window.store.set(path, "")
+    assert window.welcome.is_first_launch
+    run = synthetic_run.run_folder(runs_dir())
     assert not window.welcome.is_first_launch
-    save_settings(load_settings().model_copy(update={"recent_models": ()}))
-    window.store.set("data", "/d")
-    assert not window.welcome.is_first_launch
+    run.path.rename(tmp_path / "elsewhere")
+    window.session.open(tmp_path / "elsewhere")
+    assert not window.welcome.is_first_launch, "a run is shown"
 
 
 def test_the_starter_is_set_and_start_has_the_keyboard(window: MainWindow, qtbot: QtBot) -> None:
@@ -107,6 +118,15 @@ def test_the_guide_leads_from_model_to_start(window: MainWindow, qtbot: QtBot) -
     guide, tab = window.welcome.guide, window.setup_tab
     assert guide is not None
     assert guide.step == "model"
+
+    def steps() -> list[tuple[str, bool, str]]:
+        return [(one.text(), one.isEnabled(), str(one.property("kind") or "")) for one in guide.buttons.values()]
+
+    assert steps() == [
+        ("1  Model", True, ""), ("2  Data", False, "quiet"), ("3  What the model will see", False, "quiet"),
+        ("4  Start", False, "quiet"),
+    ]  # fmt: skip
+    assert guide.line.text() == "Choose a model, or drop its folder on the card."
     assert tab.model_panel.field.isAncestorOf(window.focusWidget())
     assert not guide.buttons["data"].isEnabled()
     tab.store.choose("model", str(starter.model_dir()))
@@ -119,6 +139,13 @@ def test_the_guide_leads_from_model_to_start(window: MainWindow, qtbot: QtBot) -
     assert tab.data_panel.dialog.isVisible()
     tab.data_panel.dialog.close()
     assert guide.step == "start"
+    assert steps() == [
+        ("✓ Model", True, "quiet"), ("✓ Data", True, "quiet"), ("✓ What the model will see", True, "quiet"),
+        ("4  Start", True, ""),
+    ]  # fmt: skip
+    assert guide.line.text() == "All is set. Press Start; every value can still be changed."
+    guide.buttons["model"].click()
+    assert tab.model_panel.field.isAncestorOf(window.focusWidget())
     qtbot.waitUntil(tab.start_bar.button.isEnabled, timeout=WAIT_MS)
     guide.go("start")
     assert window.focusWidget() is tab.start_bar.button
