@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLineEdit, QMainWindow, QPlainTextEdit, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QMainWindow, QMenu, QPlainTextEdit, QSpinBox, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.ui.menu.edit_menu import EditMenu
+from tests.ui.child import child
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
@@ -66,6 +68,32 @@ def test_a_field_without_a_step_of_its_own_leaves_the_keys_to_the_form(
     QTest.keyClick(field, Qt.Key.Key_Z, CTRL)
     QTest.keyClick(field, Qt.Key.Key_Z, CTRL | SHIFT)
     assert form.asked == ["undo", "redo"]
+
+
+def test_entries_are_off_only_while_the_menu_shows_what_can_be_done(
+    fields: dict[str, QWidget], form: FakeForm
+) -> None:
+    line = fields["line"]
+    window = line.window()
+    assert isinstance(window, QMainWindow)
+    assert isinstance(line, QLineEdit)
+    menu, actions = child(window, QMenu), {one.objectName(): one for one in window.findChildren(QAction)}
+    QGuiApplication.clipboard().setText("")
+    line.setFocus()
+    menu.aboutToShow.emit()
+    assert [name for name, one in actions.items() if name and one.isEnabled()] == ["edit.undo", "edit.redo"]
+    form.can_undo = False
+    menu.aboutToShow.emit()
+    assert [name for name, one in actions.items() if name and one.isEnabled()] == ["edit.redo"]
+    actions["edit.undo"].setEnabled(True)
+    actions["edit.undo"].trigger()
+    assert form.asked == [], "it cannot be done by now"
+    menu.aboutToHide.emit()
+    assert all(one.isEnabled() for one in actions.values()), "every key counts"
+    QTest.keyClicks(line, "a")
+    actions["edit.selectAll"].trigger()
+    actions["edit.cut"].trigger()
+    assert (line.text(), QGuiApplication.clipboard().text()) == ("", "a")
 
 
 @pytest.mark.parametrize("name", ["line", "number", "text"])

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from app.ui.menu.editing import possible_edits
+from app.ui.menu.editing import possible_edits, rows_text
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,40 @@ def test_what_is_only_read_is_only_copied(qtbot: QtBot) -> None:
     assert can(field) == {"copy", "selectAll"}
 
 
+@pytest.mark.parametrize("kind", [QLineEdit, QPlainTextEdit, QTextEdit])
+def test_a_field_that_is_off_or_only_read_is_not_changed(
+    qtbot: QtBot, kind: type[QLineEdit | QPlainTextEdit | QTextEdit]
+) -> None:
+    field = kind()
+    qtbot.addWidget(field)
+    QTest.keyClicks(field, "log")
+    QGuiApplication.clipboard().setText("other")
+    assert can(field) == {"undo", "paste", "selectAll"}
+    field.selectAll()
+    field.setEnabled(False)
+    assert can(field) == {"copy", "selectAll"}
+    field.setEnabled(True)
+    field.undo()
+    assert "redo" in can(field)
+    field.setReadOnly(True)
+    assert can(field) == set(), "there is nothing in it"
+
+
+def test_a_widget_of_ours_says_itself_what_it_can(qtbot: QtBot) -> None:
+    class Chart(QWidget):
+        copy = delete = paste = None
+
+        def selectAll(self) -> None:
+            asked.append("all")
+
+    asked: list[str] = []
+    chart = Chart()
+    qtbot.addWidget(chart)
+    assert can(chart) == {"selectAll"}
+    possible_edits(chart)["selectAll"]()
+    assert asked == ["all"]
+
+
 def test_a_password_is_not_copied(qtbot: QtBot) -> None:
     field = QLineEdit("secret")
     qtbot.addWidget(field)
@@ -119,8 +153,21 @@ def test_the_rows_of_a_table_are_copied_as_lines_and_deleted_by_its_own_action(q
     assert deleted == [1]
     delete.setEnabled(False)
     assert "delete" not in can(table)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    assert "selectAll" not in can(table)
+    for mode in (QAbstractItemView.SelectionMode.SingleSelection, QAbstractItemView.SelectionMode.NoSelection):
+        table.setSelectionMode(mode)
+        assert "selectAll" not in can(table)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectItems)
+    table.clearSelection()
+    model.item(2, 0).setText("")
+    chosen = table.selectionModel()
+    for row, column in ((2, 1), (2, 0), (0, 1)):
+        chosen.select(model.index(row, column), chosen.SelectionFlag.Select)
+    assert rows_text(table) == "0.0\n\t0.2"
+    model.removeRows(0, 3)
+    assert can(table) == set()
+    table.setModel(None)
+    assert can(table) == set()
 
 
 def test_a_text_to_read_is_copied(qtbot: QtBot) -> None:

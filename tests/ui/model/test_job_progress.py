@@ -7,6 +7,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
 from app.ui.model.job_progress import JobProgress
+from app.ui.worker.process import WorkerOutcome
 
 
 @pytest.fixture
@@ -32,3 +33,29 @@ def test_a_single_thing_is_not_counted(progress: JobProgress, total: int) -> Non
     progress.show_progress(event.Progressed(phase="Opening", total=total))
     assert progress.text.text() == "Opening …"
     assert (progress.bar.value() <= 0, progress.bar.isHidden()) == (True, False)
+
+
+def test_how_it_ended_is_told_and_a_stop_keeps_the_bar_where_it_was(progress: JobProgress) -> None:
+    def shown() -> tuple[str, str, bool]:
+        return progress.text.text(), str(progress.text.property("role")), not progress.bar.isHidden()
+
+    assert (shown(), progress.isHidden()) == (("Starting", "muted", True), False)
+    progress.show_progress(event.Progressed(phase="Reading", done=2, total=8))
+    stopped = event.Finished(reason="stopped", message="It can go on later.")
+    progress.end(WorkerOutcome("job", 0, finished=stopped))
+    assert (shown(), progress.bar.value()) == (("It can go on later.", "muted", True), 250)
+    progress.begin("Again")
+    progress.end(WorkerOutcome("job", 0, finished=stopped))
+    assert shown() == ("It can go on later.", "muted", False), "nothing was counted yet"
+    progress.begin("Again")
+    progress.end(WorkerOutcome("job", 0, finished=event.Finished()))
+    assert shown() == ("Again", "muted", True), "what came of it is told by whoever asked"
+    progress.end(WorkerOutcome("job", 1, failure=event.Failed(message="The disk is full.")))
+    assert shown() == ("The disk is full.", "error", False)
+    progress.begin("Again")
+    progress.end(WorkerOutcome("job", 3))
+    assert shown() == ("The worker ended without a word (exit code 3).", "error", False)
+    progress.say("Done.", "good")
+    assert shown() == ("Done.", "good", False)
+    progress.say("")
+    assert progress.isHidden()

@@ -11,8 +11,9 @@ from pytestqt.qtbot import QtBot
 from app.core.system import starter
 from app.core.system.setting import Settings, save_settings
 from app.ui.form.store import ConfigStore
-from app.ui.model.panel import ModelPanel
+from app.ui.model.panel import ModelPanel, facts
 from app.ui.worker.inspector import Inspector
+from tests.core.inspections import llama
 from tests.ui.dragging import drag_away, drag_over
 
 
@@ -67,3 +68,41 @@ def test_it_lights_up_only_while_a_model_hovers_over_it(panel: ModelPanel, tmp_p
     assert panel.property("drop") == "true"
     drag_away(panel)
     assert panel.property("drop") == ""
+
+
+def test_the_card_says_what_a_model_is_and_colors_what_is_missing() -> None:
+    whole = llama(4).model_copy(
+        update={
+            "architecture": "LlamaForCausalLM", "weight_bytes": 721_920, "vocab_size": 32_000, "max_length": 2_048,
+            "quantization": "4-bit", "has_tokenizer": True, "has_chat_template": True,
+            "total_parameters": 1_234_567,
+        }
+    )  # fmt: skip
+    assert facts(whole) == [
+        ("Type", "llama · LlamaForCausalLM", ""),
+        ("Size", "1,234,567 parameters", ""),
+        ("Weights", "722\u00a0kB as float32", ""),
+        ("Layers", "4 × 64 wide", ""),
+        ("Vocabulary", "32,000 tokens", ""),
+        ("Context", "2,048 tokens", ""),
+        ("Quantization", "4-bit", ""),
+        ("Tokenizer", "found", "good"),
+        ("Chat template", "found", "good"),
+    ]
+    bare = whole.model_copy(
+        update={
+            "architecture": "", "model_type": "", "dtype": "", "vocab_size": 0, "max_length": 0, "quantization": "",
+            "has_weights": False, "has_tokenizer": False, "has_chat_template": False, "notes": ("It is odd.",),
+        }
+    )  # fmt: skip
+    assert [row for row in facts(bare) if row not in facts(whole)] == [
+        ("Type", "– · unknown", ""),
+        ("Weights", "722\u00a0kB, not in the folder", "warning"),
+        ("Vocabulary", "not stated", ""),
+        ("Context", "not stated", ""),
+        ("Quantization", "none", ""),
+        ("Tokenizer", "not found", "warning"),
+        ("Chat template", "not found", "warning"),
+        ("Note", "It is odd.", "note"),
+    ]
+    assert facts(bare.model_copy(update={"model_type": "rwkv"}))[0] == ("Type", "rwkv · rwkv", "")

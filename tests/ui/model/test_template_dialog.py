@@ -57,6 +57,32 @@ def test_the_template_is_offered_shown_and_edited(qtbot: QtBot, base: Path) -> N
     assert child(again, QPlainTextEdit, "template.text").toPlainText() == edited
 
 
+def test_a_folder_that_cannot_be_made_is_told_and_the_dialog_stays(
+    qtbot: QtBot, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Path:
+        raise OSError(28, "No space left on device", "/models/base-chat")
+
+    monkeypatch.setattr("app.ui.model.template_dialog.with_template", refuse)
+    dialog, chosen = TemplateDialog(base), list[str]()
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.chosen.connect(chosen.append)
+    child(dialog, QPushButton, "template.use").click()
+    said = "The folder cannot be made: No space left on device (/models/base-chat)."
+    assert (child(dialog, QLabel, "template.problem").text(), dialog.isVisible(), chosen) == (said, True, [])
+    text = child(dialog, QPlainTextEdit, "template.text")
+    choice = child(dialog, ChoiceBox, "template.choice")
+    kept = text.toPlainText()
+    choice.edited.emit(-1)
+    assert text.toPlainText() == kept, "what was edited is no offer"
+    text.setPlainText("{% for")
+    assert child(dialog, QPlainTextEdit, "template.example").toPlainText() == ""
+    text.setPlainText(kept)
+    assert child(dialog, QLabel, "template.problem").text() == ""
+    assert child(dialog, QPushButton, "template.use").isEnabled()
+
+
 def test_the_card_offers_it_to_a_model_that_has_none(qtbot: QtBot, base: Path) -> None:
     store, inspector = ConfigStore(), Inspector()
     panel = ModelPanel(store, inspector)

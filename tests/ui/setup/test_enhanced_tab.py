@@ -353,6 +353,16 @@ def test_a_trial_is_asked_for_of_the_chosen_method(qtbot: QtBot, tab: EnhancedTa
     assert asked.args == [METHODS["dapo"]]
 
 
+def test_an_example_is_one_that_the_method_can_be_asked(tab: EnhancedTab, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[dict[str, Any]] = []
+    monkeypatch.setattr(EnhancedTab, "_rows", lambda _: tuple(rows))
+    choose_method(tab.store, "grpo")
+    assert tab._next_example() is None, "there is none"
+    rows += [{"prompt": "2 + 3?", "answer": "5"}, {"text": "A story."}, {"prompt": "", "answer": "6"}]
+    tab._example = 0
+    assert [tab._next_example() for _ in range(4)] == [("2 + 3?", "5"), None, None, ("2 + 3?", "5")]
+
+
 def test_start_asks_for_a_run_of_the_config_shown(qtbot: QtBot, tab: EnhancedTab) -> None:
     pick(tab, qtbot, "grpo")
     tab.store.set_many({"model": str(starter.model_dir()), "data": str(starter.reward_dir())})

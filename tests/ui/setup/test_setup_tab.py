@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
@@ -24,11 +25,12 @@ from app.core.setup.duration import Duration
 from app.core.system import starter
 from app.core.system.setting import load_settings
 from app.core.target.preset import PRESETS
+from app.ui.data.inspector import SplitFigures
 from app.ui.form.number_box import NumberBox
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.form.store import ConfigStore
 from app.ui.menu.edit_menu import EditMenu
-from app.ui.setup.config_tab import ConfigTab
+from app.ui.setup.config_tab import ConfigTab, nothing_to_train
 from app.ui.setup.estimate_panel import RunTime
 from app.ui.setup.setup_tab import SetupTab
 from app.ui.setup.start_bar import StartBar
@@ -404,6 +406,37 @@ def test_a_link_of_the_bar_leads_to_the_field(tab: SetupTab) -> None:
     assert 0 <= top <= tab.scroll_area.viewport().height() - editor.height()
     assert editor.property("problem") == "error"
     assert "lr_schedule" in find(tab, "schedule.problem", QLabel).text()
+
+
+def test_what_leaves_nothing_to_train_is_said_with_what_to_do() -> None:
+    kinds = (SimpleNamespace(kind=kind, max_seq_length=2048) for kind in ("prompts", "examples"))
+    found = [nothing_to_train(cast("SplitFigures", figures)) for figures in kinds]
+    assert [(one.path, one.message, one.hint) for one in found] == [
+        (
+            "max_seq_length",
+            "No prompt leaves room for an answer within 2,048 tokens.",
+            "Raise the maximum length, or allow only shorter answers.",
+        ),
+        (
+            "max_seq_length",
+            "No example has anything to train within 2,048 tokens.",
+            "Raise the maximum length, or train more of each example.",
+        ),
+    ]
+
+
+def test_a_warning_of_the_memory_leads_to_its_bar(known: SetupTab) -> None:
+    known.resize(700, 500)
+    known.scroll_area.verticalScrollBar().setValue(0)
+    bar = known.estimate.memory
+    bar.show()
+    QApplication.processEvents()
+    assert bar.visibleRegion().isEmpty()
+    known.show_field("memory")
+    assert not bar.visibleRegion().isEmpty()
+    at = QApplication.focusWidget()
+    known.show_field("no such field")
+    assert QApplication.focusWidget() is at
 
 
 def test_start_asks_once_nothing_is_wrong(qtbot: QtBot, tab: SetupTab) -> None:

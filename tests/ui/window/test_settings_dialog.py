@@ -18,6 +18,7 @@ from app.core.protocol.program import worker_environment
 from app.core.run.folder import RunDir, find_runs, prepare_run, runs_dir
 from app.core.setup.config_file import save_config
 from app.core.system.network import own_network
+from app.core.system.place import settings_path
 from app.core.system.setting import Settings, load_settings, save_settings
 from app.core.upkeep import moving
 from app.ui.form.store import ConfigStore, form_store
@@ -180,6 +181,36 @@ def test_a_copy_without_an_address_cannot_ask(dialog: SettingsDialog) -> None:
     assert "cloned from no address" in dialog.general.update_text.text()
 
 
+def test_offline_nobody_is_asked_for_a_newer_version(qtbot: QtBot) -> None:
+    asked: list[int] = []
+    check = ReleaseCheck(find=lambda: "https://example.org/releases")
+    check.ask = lambda: asked.append(1)  # type: ignore[method-assign]
+    dialog = SettingsDialog(Appearance(), check=check)
+    qtbot.addWidget(dialog)
+    page = dialog.general
+    assert page.update_text.text() == "Asks https://example.org/releases, and sends nothing but the request."
+    assert (page.updates.isEnabled(), page.ask_button.isEnabled(), page.page_button.isHidden()) == (
+        True,
+        False,
+        True,
+    )
+    page.updates.click()
+    save_settings(load_settings().model_copy(update={"offline": True}))
+    page.ask_button.click()
+    said = "Luthier is strictly offline: the releases page is not asked."
+    assert (page.update_text.text(), asked) == (said, [])
+    save_settings(load_settings().model_copy(update={"offline": False}))
+    page.ask_button.click()
+    assert (page.update_text.text(), asked) == ("Asking the releases page …", [1])
+    check.told.emit("Luthier 99 is out.", "https://example.org/99")
+    assert (page.update_text.text(), page.page_button.isHidden()) == ("Luthier 99 is out.", False)
+    check.told.emit("This is the newest version.", "")
+    assert (page.update_text.text(), page.page_button.isHidden()) == ("This is the newest version.", True)
+    page.updates.click()
+    assert (load_settings().check_updates, page.ask_button.isEnabled()) == (False, False)
+    dialog.shutdown()
+
+
 # -- folders -------------------------------------------------------------------------------------------------
 
 
@@ -316,6 +347,40 @@ def test_new_setups_begin_as_a_chosen_config(dialog: SettingsDialog, tmp_path: P
     (tmp_path / "mine.yaml").write_text("learning_rate: [\n")
     save_settings(Settings(default_setup=str(tmp_path / "mine.yaml")))
     assert form_store().config == TrainConfig()
+
+
+def test_what_no_setup_can_begin_as_is_told_and_not_kept(
+    dialog: SettingsDialog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, chosen = dialog.setups, list[TrainConfig]()
+    page.chosen.connect(lambda config, _following: chosen.append(config))
+
+    def told() -> tuple[str, str, bool]:
+        return page.text.text(), str(page.text.property("role")), page.own_button.isEnabled()
+
+    assert told() == ("All values are Luthier's own.", "small", False)
+    save_config(TrainConfig(), tmp_path / "same.yaml")
+    enter(dialog, "settings.default_setup", str(tmp_path / "same.yaml"))
+    assert (told(), len(chosen)) == (("All values are Luthier's own.", "small", True), 1)
+    (tmp_path / "broken.yaml").write_text("batch_size: 1000\n")
+    for name in ("broken.yaml", "none.yaml"):
+        enter(dialog, "settings.default_setup", str(tmp_path / name))
+        assert told()[1:] == ("error", True)
+    assert told()[0] == f"{tmp_path / 'none.yaml'} is no file."
+    assert (load_settings().default_setup, len(chosen)) == (str(tmp_path / "same.yaml"), 1)
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("app.ui.settings.setup_page.save_config", refuse)
+    press(dialog, "settings.default_setup.take")
+    assert told()[:2] == (
+        f"{settings_path().with_name('new_setup.yaml')} cannot be written: No space left on device.",
+        "error",
+    )
+    press(dialog, "settings.default_setup.own")
+    assert (told(), load_settings().default_setup) == (("All values are Luthier's own.", "small", False), "")
+    assert chosen == [TrainConfig()] * 2
 
 
 def test_the_keys_close_it(dialog: SettingsDialog, qtbot: QtBot) -> None:

@@ -147,7 +147,8 @@ def test_what_is_served_stands_in_the_status_line_and_ends_with_the_window(
     assert not serving.isHidden()
     worker.say(event.Served(path="/v1/chat/completions", status=200, seconds=0.1, requests=1))
     assert serving.text() == "Serving · 1 request"
-    assert ENDPOINT.url in serving.toolTip()
+    assert serving.toolTip().startswith("friendly")
+    assert serving.toolTip().endswith(f" at {ENDPOINT.url}: show and stop it")
     dialog = opened.tuned_actions.endpoint
     assert dialog is not None
     dialog.close()
@@ -164,6 +165,18 @@ def test_what_is_served_goes_on_while_a_run_trains(opened: MainWindow, workers: 
     opened.session.start(TrainConfig(adapter_name="next", model="/m", data="/d"))
     assert worker.commands == []
     assert (worker.killed, worker.is_running) == (False, True)
+
+
+def test_beside_a_run_of_its_own_nothing_is_asked_but_said_why(
+    opened: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = opened.run_panel.page.before_after
+    with monkeypatch.context() as training:
+        training.setattr(RunSession, "is_live", True)
+        opened.tuned_actions.ask_before_after()
+    said = "A run is training and needs the memory. Ask when it has ended."
+    assert (view.note.text(), view.note.property("role"), view.ask.isHidden()) == (said, "muted", False)
+    assert [worker for worker in workers if worker.task == "generate"] == []
 
 
 def test_before_and_after_is_asked_shown_and_kept(
