@@ -73,6 +73,23 @@ def test_one_that_does_not_answer_holds_nobody_up(monkeypatch: pytest.MonkeyPatc
     assert not own._server.isListening()  # the socket stays the other's
 
 
+def test_where_nothing_can_be_written_the_window_opens_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qapp: object
+) -> None:
+    assert qapp
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LUTHIER_HOME", str(tmp_path / "file" / "home"))
+    own = first_window(["a.yaml"])
+    assert isinstance(own, FirstWindow)
+    assert not own._server.isListening()
+    own.close()
+
+
+@pytest.mark.parametrize(("line", "files"), [(b'{"files": []}', []), (b'{"files": ["a", "b"]}', ["a", "b"])])
+def test_a_request_is_a_list_of_names(line: bytes, files: list[str]) -> None:
+    assert module._files(line) == files
+
+
 @pytest.mark.parametrize("line", [b"{}", b"nonsense", b'{"files": [1]}', b'{"files": "a"}', b"[]"])
 def test_what_is_no_request_is_refused(line: bytes) -> None:
     assert module._files(line) is None
