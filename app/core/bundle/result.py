@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.core.language import tr
 from app.core.quantity import bytes_text, plural
 
 
 def size_line(data: Mapping[str, Any]) -> str:
     """``1.2 MB, 19 files, 24 rows to train on and 8 held out``."""
-    rows = f"{plural(data['train'], 'row')} to train on and {data['valid']:,} held out"
+    rows = tr("{rows} to train on and {valid:,} held out", rows=plural(data["train"], "row"), valid=data["valid"])
     return f"{bytes_text(data['bytes'])}, {plural(data['files'], 'file')}, {rows}"
 
 
@@ -18,8 +19,14 @@ def model_line(data: Mapping[str, Any]) -> str:
     """Where the base model comes from there, how large it is, and what its licence is."""
     model = data["model"]
     name = f"{model['id']}@{model['revision']}" if model["revision"] else model["id"]
-    where = "its files are in the bundle" if model["folder"] else f"{name} is downloaded there"
+    where = tr("its files are in the bundle") if model["folder"] else tr("{name} is downloaded there", name=name)
     size = f" ({bytes_text(model['bytes'])})" if model["bytes"] else ""
-    four_bit = ", loaded in 4 bit" if model["four_bit"] else ""
-    licence = model["licence"] or "not told here; read its page before you use it"
-    return f"Base model: {where}{size}{four_bit}. Licence: {licence}."
+    four_bit = tr(", loaded in 4 bit") if model["four_bit"] else ""
+    licence = model["licence"] or tr("not told here; read its page before you use it")
+    return tr(
+        "Base model: {where}{size}{four_bit}. Licence: {licence}.",
+        where=where,
+        size=size,
+        four_bit=four_bit,
+        licence=licence,
+    )
