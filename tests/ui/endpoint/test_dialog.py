@@ -10,16 +10,18 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtCore import QProcess
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
 from app.core.export.endpoint import LOOPBACK, Endpoint
-from app.core.export.served import ServedAlone, answers, is_noted, job_at, note_served, serve_command
+from app.core.export.served import ServedAlone, answers, is_noted, job_at, note_served, serve_command, served_log
 from app.core.protocol import event
 from app.core.protocol.command import Stop
 from app.core.protocol.job import ServeJob
@@ -166,11 +168,26 @@ def test_the_key_is_hidden_until_asked_for_and_copied_whole(view: EndpointView) 
     shown = (view.lines["key"].text(), view.curl.toPlainText(), view.python.toPlainText())
     assert not [text for text in shown if "secret-key" in text]
     assert view.lines["key"].text() == HIDDEN_KEY
+    assert {(view.reveal.toolTip(), view.reveal.accessibleName())} == {("Show the key",) * 2}
+    hidden = view.reveal.icon().cacheKey()
     view.reveal.click()
     assert view.lines["key"].text() == "secret-key"
     assert view.curl.toPlainText() == ENDPOINT.curl()
+    assert view.python.toPlainText() == ENDPOINT.python()
+    assert {(view.reveal.toolTip(), view.reveal.accessibleName())} == {("Hide the key",) * 2}
+    assert view.reveal.icon().cacheKey() != hidden
+    assert [line.cursorPosition() for line in view.lines.values()] == [0, 0, 0], "its beginning is in sight"
     view.reveal.click()
     assert view.lines["key"].text() == HIDDEN_KEY
+    view.reveal.click()
+    view.add_request(event.Served(time=0.0, path="/", status=200, seconds=1.0, requests=1))
+    other = replace(ENDPOINT, key="other-key", url="http://127.0.0.1:9/v1")
+    view.show_endpoint(other)
+    assert (view.lines["key"].text(), view.lines["url"].text()) == (HIDDEN_KEY, other.url)
+    assert (view.count.total, child(view, QLabel, "serve.count").text()) == (0, "No requests yet")
+    assert view._counting.isActive()
+    view.end()
+    assert not view._counting.isActive()
 
 
 def test_what_is_copied_is_whole(view: EndpointView) -> None:
@@ -183,9 +200,12 @@ def test_what_is_copied_is_whole(view: EndpointView) -> None:
     view.parts.setCurrentIndex(PYTHON)
     view.copy_example.click()
     assert clipboard.text() == ENDPOINT.python()
+    assert view.python.isVisible()
     view.parts.setCurrentIndex(LOG)
     assert view.copy_example.isHidden()
     assert child(view, QPlainTextEdit, "log_text").isVisible()
+    view.parts.setCurrentIndex(0)
+    assert (view.copy_example.isHidden(), view.curl.isVisible()) == (False, True)
 
 
 def test_requests_of_the_last_minute_are_counted() -> None:
@@ -196,8 +216,14 @@ def test_requests_of_the_last_minute_are_counted() -> None:
     now = 130.0
     count.add()
     assert count.sentence() == "2 requests · 2 in the last minute"
-    now = 161.0
+    now = 159.5
+    assert count.sentence() == "2 requests · 2 in the last minute"
+    now = 160.0
     assert count.sentence() == "2 requests · 1 in the last minute"
+    now = 190.0
+    assert count.sentence() == "2 requests · 0 in the last minute"
+    count.add()
+    assert count.sentence() == "3 requests · 1 in the last minute"
 
 
 def test_what_is_to_go_on_without_a_window_does_and_the_next_window_can_end_it(
@@ -249,3 +275,172 @@ def test_a_note_of_what_has_ended_is_taken_away(dialog: ServeDialog) -> None:
     note_served(ServedAlone(replace(ENDPOINT, url=url), int(ended.stdout), "tuned"))
     assert not dialog.adopt()
     assert not is_noted()
+
+
+@pytest.fixture
+def made(workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch) -> list[FakeWorker]:
+    """The dialog's workers, which answer by hand."""
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
+    return workers
+
+
+def state(dialog: ServeDialog) -> dict[str, Any]:
+    """What of the dialog depends on whether something is served."""
+    buttons = {"begin": dialog.begin_button, "stop": dialog.stop_button}
+    return {
+        "buttons": [name for name, button in buttons.items() if button.isVisible() and button.isEnabled()],
+        "form": dialog._form.isEnabled(),
+        "page": dialog._pages.currentIndex(),
+        "status": dialog.status,
+        "note": (note(dialog), child(dialog, QLabel, "serve.note").property("role")),
+    }
+
+
+IDLE = {"buttons": ["begin"], "form": True, "page": 0, "status": "", "note": ("", "small")}
+BUSY = {"buttons": ["stop"], "form": False, "page": 0, "status": "", "note": ("", "small")}
+OPEN = "Only this machine reaches it. You can close this dialog; it goes on."
+KEEPS = "It goes on when Luthier is closed, after some seconds in which its model is loaded anew."
+
+
+def test_from_start_to_end_it_says_what_is_served(
+    qtbot: QtBot, dialog: ServeDialog, made: list[FakeWorker], adapter: Path, tmp_path: Path
+) -> None:
+    dialog.choose(adapter, 0.5)
+    dialog.keep.click()
+    assert state(dialog) == IDLE
+    changes: list[str] = []
+    dialog.changed.connect(lambda: changes.append(dialog.status))
+    dialog.view.log.append("of the one before\n")
+    dialog.begin_button.click()
+    assert (state(dialog), dialog.view.log.text) == (BUSY | {"note": ("Starting the worker…", "small")}, "")
+    made[0].say(event.Result(name="endpoint", data=ENDPOINT.as_dict()))
+    served = BUSY | {"page": 1, "status": "Serving · 0 requests", "note": (OPEN, "small")}
+    assert state(dialog) == served
+    dialog.keep.click()
+    dialog.keep.click()
+    assert state(dialog) == served | {"note": (KEEPS, "small")}
+    dialog.keep.click()
+    assert state(dialog) == served
+    asked = event.Served(time=0.0, path="/v1/models", status=200, seconds=1.25, requests=1)
+    made[0].say(asked)
+    assert (dialog.status, changes[-1]) == ("Serving · 1 request", "Serving · 1 request")
+    assert child(dialog, QLabel, "serve.count").text() == "1 request · 1 in the last minute"
+    made[0].logged.emit("a word\n")
+    clock = datetime.fromtimestamp(0.0).strftime("%H:%M:%S")
+    qtbot.waitUntil(lambda: bool(dialog.view.log.text))
+    assert dialog.view.log.text == f"{clock}  /v1/models  200  1.2 s\na word\n"
+    dialog.choose(tmp_path)
+    assert note(dialog) == "Stop it before you serve another: tuned is served now."
+    dialog.choose(adapter)
+    assert (note(dialog), dialog.strength.strength, dialog.adopt()) == ("", 0.5, False)
+    dialog.stop_button.click()
+    assert note(dialog) == "Stopping…"
+    made[0].end(event.Finished(reason="stopped", message="Nothing is served any more."))
+    assert state(dialog) == IDLE | {"note": ("Nothing is served any more.", "small")}
+    assert changes[-1] == ""
+    dialog.begin()
+    made[1].end(event.Failed(where="port", message="It is in use."), 1)
+    assert state(dialog) == IDLE | {"note": ("It is in use.", "error")}
+    dialog.choose(adapter)
+    assert state(dialog) == IDLE
+
+
+def test_what_is_offered_is_named_and_a_number_out_of_its_range_stands_in_the_way(
+    qtbot: QtBot, dialog: ServeDialog, adapter: Path, tmp_path: Path
+) -> None:
+    title = child(dialog, QLabel, "serve.title")
+    run = run_with_checkpoints(tmp_path / "runs", base_folder(tmp_path / "base"), 1)
+    dialog.choose(run.path)
+    assert title.text() == dialog.label == run.path.name
+    assert (dialog.checkpoint.isVisible(), dialog.checkpoint.isEnabled()) == (True, True)
+    dialog.choose(adapter)
+    assert (title.text(), dialog.checkpoint.isEnabled()) == ("tuned", False)
+    box = child(dialog, NumberBox, "serve.max_tokens")
+    type_into(qtbot, box, "0")
+    wrong = IDLE | {"buttons": [], "note": ("Maximum tokens is out of its range.", "small")}
+    assert state(dialog) == wrong
+    type_into(qtbot, box, "7")
+    assert state(dialog) == IDLE
+    dialog.choose(tmp_path / "nothing")
+    assert (dialog.label, state(dialog)["note"][1], dialog.checkpoint.isVisible()) == ("nothing", "error", False)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> list[ServedAlone]:
+    """What an earlier window left; those that are ended are taken out of it."""
+    left = [ServedAlone(ENDPOINT, 123, "tuned")]
+
+    def end(found: ServedAlone) -> None:
+        if len(left) == 2:
+            raise PermissionError(1, "Operation not permitted")
+        left.remove(found)
+
+    monkeypatch.setattr("app.ui.endpoint.dialog.served_alone", lambda: left[0] if left else None)
+    monkeypatch.setattr("app.ui.endpoint.dialog.end_served", end)
+    served_log().write_text("GET /v1/models\n")
+    return left
+
+
+def test_what_an_earlier_window_left_serving_is_shown_and_can_be_ended(
+    qtbot: QtBot, dialog: ServeDialog, alone: list[ServedAlone]
+) -> None:
+    assert dialog.adopt()
+    left = BUSY | {"page": 1, "status": "Still serving"}
+    told = ("An earlier window left it serving. Stop it, or let it go on.", "small")
+    assert (state(dialog), dialog.keep.isChecked()) == (left | {"note": told}, True)
+    assert (dialog.label, child(dialog, QLabel, "serve.title").text()) == ("tuned", "tuned")
+    assert dialog.view.lines["url"].text() == ENDPOINT.url
+    counted = "Its requests are not counted: it runs without a window. The log names them."
+    assert child(dialog, QLabel, "serve.count").text() == counted
+    assert not dialog.view._counting.isActive()
+    qtbot.waitUntil(lambda: dialog.view.log.text == "GET /v1/models\n")
+    assert not dialog.adopt()
+    alone.append(alone[0])
+    dialog.stop_button.click()
+    said = "It cannot be stopped: Operation not permitted. Its process is 123."
+    assert state(dialog) == left | {"note": (said, "error")}
+    alone.pop()
+    dialog.shutdown()
+    assert len(alone) == 1, "it is to go on"
+    dialog.keep.set_value(False)
+    dialog.shutdown()
+    assert (alone, dialog.alone, dialog.endpoint) == ([], None, None)
+    dialog.shutdown()
+    assert note(dialog) == "Nothing is served any more."
+
+
+def test_only_what_is_to_go_on_gets_a_process_of_its_own(
+    dialog: ServeDialog, made: list[FakeWorker], adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[Any]] = []
+    can_start = [False]
+
+    def start(*words: Any) -> tuple[bool, int]:
+        started.append([*words])
+        return can_start[0], 77
+
+    monkeypatch.setattr(QProcess, "startDetached", start)
+    for keeps, answers_by_then in ((True, False), (False, True), (True, True)):
+        dialog.choose(adapter)
+        dialog.keep.set_value(keeps)
+        dialog.begin()
+        if answers_by_then:
+            made[-1].say(event.Result(name="endpoint", data=ENDPOINT.as_dict()))
+        job = dialog.job
+        dialog.shutdown()
+        made[-1].end(event.Finished(reason="stopped"))
+        assert (len(started), is_noted()) == (int(keeps and answers_by_then), False), "nothing was started"
+    shell, words, folder = started[0]
+    assert (shell, words[:2], words[2]) == (
+        "/bin/sh",
+        ["-c", 'exec "$@" <"/dev/null" >"$0" 2>&1'],
+        str(served_log()),
+    )
+    assert (words[3:], folder) == (serve_command(job_at(job, ENDPOINT)), str(adapter.parent))
+    can_start[0] = True
+    dialog.begin()
+    made[-1].say(event.Result(name="endpoint", data=ENDPOINT.as_dict()))
+    dialog.shutdown()
+    made[-1].end(event.Finished(reason="stopped"))
+    noted = json.loads((served_log().parent / "served.json").read_text())
+    assert (noted["pid"], noted["label"], noted["endpoint"]["url"]) == (77, "tuned", ENDPOINT.url)
