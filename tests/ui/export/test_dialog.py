@@ -11,9 +11,10 @@ from PySide6.QtWidgets import QFileDialog, QLabel
 from pytestqt.qtbot import QtBot
 
 from app.core.export.certificate import Agreement, Certificate
-from app.core.export.destination import free_destination
+from app.core.export.destination import free_destination, usual_parent
 from app.core.export.format import EXPORT_FORMATS, LOSSY
 from app.core.protocol import event
+from app.core.protocol.command import Stop
 from app.core.protocol.job import ExportJob, read_job
 from app.ui.export.dialog import ExportDialog
 from app.ui.export.option_grid import ShareSlider
@@ -171,8 +172,10 @@ def test_a_stop_leaves_nothing(qtbot: QtBot, dialog: ExportDialog, tmp_path: Pat
 def test_what_was_uploaded_is_told_with_its_page(dialog: ExportDialog) -> None:
     page = "https://hub/ada/friendly"
     dialog.result_card.show_result({"path": "/out/friendly", "bytes": 1000, "certificate": None, "page": page})
-    assert page in dialog.result_card._place.text()
-    assert "there is no certificate" in dialog.result_card.sentence.text()
+    card = dialog.result_card
+    assert (card._place.text(), card._place.toolTip()) == (f"friendly · 1\u00a0kB · {page}", "/out/friendly")
+    assert "there is no certificate" in card.sentence.text()
+    assert card.sentence.property("role") == "muted"
 
 
 @pytest.mark.parametrize(("agrees", "role", "mark"), [(True, "good", "agrees"), (False, "error", "differs")])
@@ -185,6 +188,16 @@ def test_a_certificate_looks_as_what_it_says(agrees: bool, role: str, mark: str,
     assert (sentence.text(), sentence.property("role")) == (said, role)
     (found,) = [label for label in dialog.result_card.findChildren(QLabel) if label.text() == mark]
     assert found.property("role") == ("pill-good" if agrees else "pill-error")
+
+    def said_of_it() -> list[str]:
+        return [
+            one.text() for one in dialog.result_card.findChildren(QLabel) if one.isVisibleTo(dialog.result_card)
+        ]
+
+    assert set(said_of_it()) == {"friendly · 1\u00a0kB", said, mark, "Answers", "8 of 8 begin alike."}
+    assert dialog.result_card._place.toolTip() == "/out/friendly"
+    dialog.result_card.show_result(shown | {"certificate": None})
+    assert len(said_of_it()) == 2, "findings of an export before are gone"
 
 
 def test_a_source_that_is_no_adapter_is_told(qtbot: QtBot, tmp_path: Path) -> None:
@@ -219,3 +232,68 @@ def test_few_bits_that_lose_what_was_learned_are_told_and_can_be_had_knowingly(
     assert isinstance(job, ExportJob)
     assert (job.options["bits"], job.options["lossy"]) == ("4bit", True)
     workers[1].end(event.Finished())
+
+
+def seen(dialog: ExportDialog) -> dict[str, object]:
+    """What of the dialog depends on whether it works, and on what was said last."""
+    parts = {
+        "export": dialog.export_button, "stop": dialog.stop_button, "result": dialog.result_card,
+        "problem": dialog._problem,
+    }  # fmt: skip
+    return {
+        "visible": [name for name, part in parts.items() if part.isVisible()],
+        "usable": [part.isEnabled() for part in (dialog.formats, dialog._form)],
+        "said": dialog.progress.text.text(),
+    }
+
+
+def test_from_start_to_end_it_says_what_is_done(
+    qtbot: QtBot, adapter: Path, workers: list[FakeWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
+    made = ExportDialog(adapter)
+    qtbot.addWidget(made)
+    made.show()
+    title = child(made, QLabel, "export.title")
+    idle: dict[str, object] = {"visible": ["export"], "usable": [True, True], "said": ""}
+    busy = idle | {"visible": ["stop"], "usable": [False, False], "said": "Starting …"}
+    assert (title.text(), seen(made), made.export_button.toolTip()) == ("friendly", idle, "")
+    assert not made.checkpoint.isEnabled(), "there is but one"
+    place(made, tmp_path / "mine")
+    made.export_button.click()
+    assert seen(made) == busy
+    workers[0].say(event.Progressed(phase="Merging"))
+    assert seen(made) == busy | {"said": "Merging …"}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a").touch()
+    data = {"path": str(tmp_path / "mine"), "bytes": 1000, "certificate": None}
+    workers[0].say(event.Result(name="export", data=data))
+    workers[0].end(event.Finished(reason="completed"))
+    assert seen(made) == idle | {"visible": ["export", "result"]}
+    assert made.job.out == free_destination("friendly", made.format.name, tmp_path), "another is made beside it"
+    made.export_button.click()
+    assert seen(made) == busy
+    workers[1].end(event.Failed(message="The disk is full."), 1)
+    assert seen(made) == idle | {"said": "The disk is full."}
+    place(made, tmp_path / "other")
+    made.export_button.click()
+    made.stop_button.click()
+    assert [type(one) for one in workers[2].commands] == [Stop]
+    workers[2].end(event.Finished(reason="stopped", message="Stopped; nothing was written."))
+    assert seen(made) == idle | {"said": "Stopped; nothing was written."}
+    assert made.job.out == tmp_path / "other", "what was typed stays"
+    place(made, tmp_path / "mine")
+    assert "exists, and nothing is written over" in made.export_button.toolTip()
+    assert seen(made)["visible"] == ["export", "problem"]
+
+
+@pytest.mark.parametrize("name", ["adapter", "fused", "lmstudio"])
+def test_what_a_format_is_stands_above_its_options(dialog: ExportDialog, name: str) -> None:
+    choose(dialog, name)
+    chosen = EXPORT_FORMATS[name]
+    said = [one.text() for one in (dialog._format_title, dialog._what, dialog._opens, dialog._refuses)]
+    assert said == [chosen.title, chosen.what, ", ".join(chosen.opens), chosen.refuses]
+    (item,) = dialog.formats.selectedItems() or [dialog.formats.currentItem()]
+    assert (item.text(), item.toolTip()) == (chosen.title, chosen.what)
+    assert dialog.where.value() == str(usual_parent(name))
+    assert child(dialog, QLabel, "export.space").text().startswith("About ")

@@ -10,10 +10,15 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from app.core.export.merge import MERGE_METHODS
+from app.core.export.destination import free_destination
+from app.core.export.merge import DENSITY, MERGE_METHODS, MERGE_SEED, RANK, WEIGHT
+from app.core.protocol import event
+from app.core.protocol.job import MergeJob, read_job
+from app.core.quantity import count_text, loss_text
 from app.ui.export.merge_dialog import MergeDialog
 from app.ui.form.number_box import NumberBox
 from tests.ui.child import child
+from tests.ui.fake_worker import FakeWorker
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.tiny_model import write_data
 
@@ -112,3 +117,84 @@ def test_what_stands_in_the_way_is_said(qtbot: QtBot, dialog: MergeDialog, place
     one: Any = MergeDialog((place / "friendly",))
     qtbot.addWidget(one)
     assert "nothing to be merged with" in child(one, QLabel, "merge.problem").text()
+
+
+def cells(dialog: MergeDialog) -> list[list[tuple[str, str]]]:
+    """What stands in the table of figures, row by row, and as what."""
+    grid, found = dialog._figures, []
+    for row in range(grid.rowCount()):
+        items = [grid.itemAtPosition(row, column) for column in range(4)]
+        labels = [item.widget() for item in items if item is not None]
+        if labels:
+            found.append([(label.text(), label.property("role")) for label in labels])  # type: ignore[union-attr]
+            right = [bool(label.alignment() & Qt.AlignmentFlag.AlignRight) for label in labels]  # type: ignore[union-attr]
+            assert right == [False, True, True, True]
+    return found
+
+
+def test_what_the_worker_says_of_a_merge_is_shown(
+    qtbot: QtBot, dialog: MergeDialog, workers: list[FakeWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
+    said, remark, result = (child(dialog, QLabel, f"merge.{name}") for name in ("text", "remark", "result"))
+    buttons = {"merge": dialog.merge_button, "measure": dialog.measure_button, "stop": dialog.stop_button}
+
+    def seen() -> tuple[list[str], bool, str]:
+        usable = [name for name, one in buttons.items() if one.isVisible() and one.isEnabled()]
+        return usable, dialog._form.isEnabled(), said.text()
+
+    idle = (["merge", "measure"], True, "")
+    assert (seen(), remark.isVisible(), result.isVisible()) == (idle, False, False)
+    assert dialog.merge_button.toolTip() == "Merge, measure and write the new adapter"
+    dialog.out.set_value(str(tmp_path / "new"))
+    typed(qtbot, dialog.weights[1], "0")
+    dialog.measure_button.click()
+    job = read_job(workers[0].job_dir)
+    assert isinstance(job, MergeJob)
+    assert (job.out, job.weights, job.density, job.seed) == (None, (1.0, 0.0), DENSITY.default, 0)
+    assert seen() == (["stop"], False, "Starting …")
+    workers[0].say(event.Progressed(phase="Measuring"), event.Warned(message="One was cut."))
+    assert (seen()[2], remark.text(), remark.isVisible()) == ("Measuring …", "One was cut.", True)
+    columns = [
+        {"name": "base model", "kind": "base", "weight": None, "rank": None, "loss": 2.5},
+        {"name": "friendly", "kind": "adapter", "weight": 1.0, "rank": 2, "loss": None},
+        {"name": "merged", "kind": "merged", "weight": 0.25, "rank": 1200, "loss": 2.25},
+    ]
+    data = {"columns": columns, "examples": 4, "data": "/data/valid.jsonl", "path": ""}
+    workers[0].say(event.Result(name="merge", data=data))
+    workers[0].end(event.Finished(reason="completed"))
+    assert seen() == idle
+    assert cells(dialog) == [
+        [("Adapter", "small"), ("Weight", "small"), ("Rank", "small"), ("Held-out loss", "small")],
+        [("base model", ""), ("", ""), ("", ""), (loss_text(2.5), "")],
+        [("friendly", ""), ("1", ""), ("2", ""), ("–", "")],
+        [("merged", "strong"), ("0.25", "strong"), (count_text(1200), "strong"), (loss_text(2.25), "strong")],
+    ]
+    assert (result.text(), result.isVisible()) == ("4 examples of valid.jsonl. Nothing was written yet.", True)
+    dialog.merge_button.click()
+    assert (seen(), remark.isVisible()) == ((["stop"], False, "Starting …"), False)
+    written = read_job(workers[1].job_dir)
+    assert isinstance(written, MergeJob)
+    assert written == dialog.job
+    assert written.out == tmp_path / "new"
+    plain = {"columns": columns[1:2], "examples": 0, "data": "", "path": "/new"}
+    workers[1].say(event.Result(name="merge", data=plain))
+    assert (len(cells(dialog)), result.text()) == (2, "The merged adapter is in /new.")
+    workers[1].end(event.Failed(message="The disk is full."), 1)
+    assert seen() == (["merge", "measure"], True, "The disk is full.")
+
+
+def test_each_field_says_what_it_takes_and_the_method_what_it_does(dialog: MergeDialog) -> None:
+    for method in MERGE_METHODS.values():
+        dialog.method_box.set_value(method.name)
+        dialog.method_box.edited.emit(method.name)
+        used = (dialog.density.isEnabled(), dialog.seed.isEnabled())
+        assert (dialog._what.text(), used) == (method.what, (method.prunes, method.draws))
+    for spec in (DENSITY, RANK, MERGE_SEED):
+        box = child(dialog, NumberBox, spec.path)
+        assert (box.accessibleName(), box.toolTip(), box.value()) == (spec.label, spec.help, spec.default)
+    named = [(box.objectName(), box.accessibleName()) for box in dialog.weights]
+    assert named == [("merge.weight.0", "Weight of friendly"), ("merge.weight.1", "Weight of formal")]
+    shown = {label.text() for label in dialog._form.findChildren(QLabel)}
+    assert {"Adapters", WEIGHT.label, "friendly", "formal", "Method", "Held-out data", "New folder"} <= shown
+    assert dialog.job.out == free_destination("friendly", "merged")
