@@ -155,9 +155,10 @@ class ChatDialog(QDialog):
         return None if self._is_fresh else self.session.shown
 
     def send(self) -> None:
-        """Sends the message, and streams the answer."""
+        """Sends the message, and streams the answer. One that is written during an answer waits in its box."""
         text = exact_text(self.prompt)
-        model = self._model() if text.strip() and not self._hindrance() else ""
+        can_send = bool(text.strip()) and not self.session.is_busy and not self._hindrance()
+        model = self._model() if can_send else ""
         if not model:
             return
         self._tell("")
@@ -173,8 +174,8 @@ class ChatDialog(QDialog):
 
     def again(self) -> None:
         """Has the last message answered anew."""
-        shown, model = self.conversation, self._model()
-        if shown is None or self._hindrance() or not model:
+        shown = self.conversation
+        if shown is None or self.session.is_busy or self._hindrance() or not (model := self._model()):
             return
         self._tell("")
         self._sent, self._turns_sent = shown.last.prompt, len(shown.turns)

@@ -154,3 +154,40 @@ def test_figures_stand_there_with_their_errors(qtbot: QtBot, card: BenchmarkCard
     qtbot.waitUntil(lambda: {"own_choices", "acc", "Base model", "friendly"} <= set(shown()))
     texts = shown()
     assert sum("±" in text for text in texts) == 3  # two figures, and what the card is about
+
+
+@pytest.mark.usefixtures("installed")
+def test_figures_stay_with_those_whom_they_are_of(qtbot: QtBot, card: BenchmarkCard, made: list[FakeWorker]) -> None:
+    assert (note(card), card.measuring.button.toolTip()) == ("Choose what is compared, above.",) * 2
+    card.set_candidates("/base", (BASE, TUNED))
+    card.measure()
+    assert (note(card), card.is_busy) == ("Name tasks, such as arc_easy.", False)
+    qtbot.keyClicks(card.tasks, " , own,")
+    assert (note(card), card.measuring.button.toolTip()) == ("", "Ask every column these tasks")
+    assert card.job.tasks == ("own",)
+    options = child(card, Disclosure)
+    card.measure()
+    assert [card.tasks.isEnabled(), options.isEnabled(), card._more.isEnabled()] == [False, True, False]
+    qtbot.waitUntil(lambda: len(made) == 1)
+    found = {"own": {"acc": {"value": 0.25, "stderr": 0.125}}}
+    columns = [{"adapter": one, "strength": 1.0, "results": found} for one in (None, "/a/tuned")]
+    made[0].say(event.Result(name="benchmark", data={"columns": columns}))
+    made[0].end(event.Finished(reason="completed"))
+    assert [card.tasks.isEnabled(), card._more.isEnabled()] == [True, True]
+    card.set_candidates("/base", (BASE, Candidate("polite", TUNED.adapter, strength=0.5)))
+    assert (cells(card)[0, 3], cells(card)[1, 3]) == ("polite × 0.5", "0.2500 ± 0.1250"), "it is called otherwise"
+    card.set_training(True)
+    card.measure()
+    card.set_training(True)
+    assert (card.is_busy, cells(card)) == (True, {}), "what is asked beside the run goes on"
+    card.set_training(False)
+    card.set_training(True)
+    assert (card.is_busy, note(card)) == (False, "Stopped.")
+    card.measure()
+    assert card.is_busy
+    card.set_candidates("/other", (BASE, TUNED))
+    assert (card.is_busy, card.result, card.job.model) == (False, None, "/other")
+    card.measure()
+    qtbot.waitUntil(lambda: made[-1].is_running)
+    card.shutdown()
+    assert not made[-1].is_running

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
@@ -310,3 +310,118 @@ def test_a_real_worker_answers_with_the_tuned_model(qtbot: QtBot, tmp_path: Path
     assert shown.last.replies[0].is_answer, told(dialog)
     assert shown.last.replies[0].last.generation_tokens > 0  # type: ignore[union-attr]
     answerer.shutdown()
+
+
+def parts(dialog: ChatDialog) -> dict[str, bool]:
+    """Whether each part that is seen can be used."""
+    found: dict[str, QWidget] = {
+        "send": dialog.send_button, "stop": dialog.stop_button, "again": dialog.again_button,
+        "new": dialog.new_button, "back": dialog.back_button, "on": dialog.on_button, "who": dialog.chooser,
+    }  # fmt: skip
+    return {name: part.isEnabled() for name, part in found.items() if part.isVisible()}
+
+
+def test_what_can_be_done_is_what_is_seen(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker], base: Path
+) -> None:
+    empty = {"send": False, "again": False, "new": False, "who": True}
+    place = child(dialog, QLabel, "chat.place")
+    assert (parts(dialog), told(dialog), place.isVisible()) == (empty, "", False)
+    dialog.again()
+    qtbot.keyClicks(dialog.prompt, " ")
+    qtbot.keyClick(dialog.prompt, Qt.Key.Key_Enter)
+    assert (parts(dialog), workers) == (empty, []), "there is nothing to send"
+    qtbot.keyClicks(dialog.prompt, "Hello")
+    assert parts(dialog) == empty | {"send": True}
+    box = child(dialog, NumberBox, "chat.max_tokens")
+    for text, said in (("0", "Maximum tokens is out of its range."), ("9", "")):
+        box.lineEdit().selectAll()
+        qtbot.keyClicks(box.lineEdit(), text)
+        assert (parts(dialog)["send"], told(dialog)) == (not said, said)
+    qtbot.keyClick(dialog.prompt, Qt.Key.Key_Enter)
+    busy = {"stop": True, "again": False, "new": False, "who": False}
+    assert (parts(dialog), told(dialog)) == (busy, "Starting the worker…")
+    assert not dialog.strength.isEnabled()
+    workers[0].say(event.Ready())
+    assert told(dialog) == "Reading the prompt…"
+    dialog.again()
+    workers[0].say(event.Answered(request=1, column=0, text="Good"), event.Progressed(phase="Drawing"))
+    assert told(dialog) == "Answering…"
+    say(qtbot, dialog, "And")
+    assert (dialog.prompt.toPlainText(), len(workers[0].commands)) == ("And", 1), "it waits for the answer's end"
+    dialog.prompt.clear()
+    assert "Hello" in dialog.view.toPlainText(), "also a first message stands above its answer"
+    workers[0].say(event.Warned(message="Hm."))
+    assert warning(dialog) == "Hm."
+    workers[0].say(
+        event.Answered(request=1, column=0, done=True, finish_reason="stop", prompt_tokens=60, generation_tokens=4)
+    )
+    whole = "4 tokens · 64 of the 64 tokens of its context"
+    assert (told(dialog), warning(dialog)) == (whole, ""), "it is just full"
+    assert parts(dialog) == empty | {"again": True, "new": True}
+    assert dialog.strength.isEnabled()
+    workers[0].say(event.Warned(message="Hm."))
+    assert warning(dialog) == "", "it is somebody else's"
+    dialog.new_button.click()
+    assert parts(dialog) == empty | {"back": True, "on": False}
+    assert (place.text(), dialog.focusWidget(), told(dialog)) == ("2 of 2", dialog.prompt, "")
+    dialog.back_button.click()
+    assert parts(dialog) == empty | {"again": True, "new": True}
+    shutil.rmtree(base)
+    dialog.new_button.click()
+    dialog.back_button.click()
+    assert told(dialog) == "4 tokens", "how long its context is cannot be read"
+    dialog.again()
+    assert (str(base) in told(dialog), len(workers[0].commands)) == (True, 1)
+
+
+def test_nobody_answers_until_somebody_is_chosen(qtbot: QtBot, answerer: Answerer, adapter: Path) -> None:
+    made = ChatDialog(answerer)
+    qtbot.addWidget(made)
+    made.show()
+    assert (told(made), made.candidate, made.strength.isEnabled()) == ("Choose who is to answer.", None, False)
+    made.choose(adapter, 0.5)
+    assert made.focusWidget() is made.prompt
+    assert made.candidate is not None
+    assert (told(made), made.candidate.strength, made.strength.isEnabled()) == ("", 0.5, True)
+    assert made.strength.strength == 0.5
+    assert made.again_button.toolTip() == "Ask the last message once more; its answer is replaced"
+
+
+def test_another_strength_begins_a_conversation_and_another_adapter_ends_an_answer(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker], tmp_path: Path, base: Path, adapter: Path
+) -> None:
+    say(qtbot, dialog, "Hello")
+    answer(workers[0], "Good day.")
+    qtbot.keyClick(dialog.strength.slider, Qt.Key.Key_Left)
+    assert (dialog.conversation, dialog.view.toPlainText()) == (None, "")
+    say(qtbot, dialog, "Again")
+    loaded = workers[0].commands[-2]
+    assert isinstance(loaded, LoadAdapters)
+    assert loaded.strengths == (0.95,)
+    dialog.choose(adapter, 0.95)
+    assert workers[0].commands[-1] != Stop(), "it is the same"
+    dialog.choose(adapter_folder(tmp_path / "other", base))
+    assert workers[0].commands[-1] == Stop()
+    assert dialog.conversation is None
+    workers[0].say(event.Answered(request=2, column=0, done=True, finish_reason="stopped"))
+    say(qtbot, dialog, "And you?")
+    assert [one["content"] for one in asked(workers[0])["messages"]] == ["And you?"]
+    workers[0].say(
+        event.Answered(request=3, column=0, done=True, finish_reason="unusable", message="It does not fit.")
+    )
+    assert (told(dialog), child(dialog, QLabel, "chat.note").property("role")) == ("It does not fit.", "error")
+
+
+def test_the_system_prompt_counts_from_the_next_message_on(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]
+) -> None:
+    sent = []
+    for system in ("", " Sing. ", ""):
+        dialog.system.setText(system)
+        say(qtbot, dialog, "Hello")
+        found = asked(workers[0])
+        messages = found["conversations"][0] if found["conversations"] else found["messages"]
+        sent.append([one["content"] for one in messages if one["role"] == "system"])
+        answer(workers[0], "Yes.")
+    assert sent == [[], ["Sing."], []]

@@ -143,3 +143,45 @@ def test_a_base_that_is_gone_is_told(
     asking.asks.ask(run)
     assert "There is no folder" in asking.faults[0]
     assert workers == []
+
+
+def test_what_was_asked_with_which_weights_is_kept(
+    asking: Asking, workers: list[FakeWorker], run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"prompt": f"Question {number}?", "completion": "Yes."} for number in range(1, 6)]
+    (run.data / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    said: list[str] = []
+    asking.asks.progressed.connect(said.append)
+    asking.asks.ask(run)
+    sent = asked_together(workers[0])
+    assert [(one["max_tokens"], one["messages"][-1]["content"]) for one in sent] == [
+        (160, f"Question {number}?") for number in range(1, 5)
+    ]
+    workers[0].say(event.Progressed(phase="Loading the model"))
+    assert said == ["Starting the worker", "Loading the model"]
+    monkeypatch.setattr("app.ui.chat.held_out_answer.save_before_after", unwritten)
+    answer_together(workers[0], (" Yes.", "Yes. "), ("No.", "Yes."), ("Yes.", "Yes."), ("No.", "Yes."))
+    weights = (run.adapters / "adapters.safetensors").stat().st_mtime_ns
+    assert asking.answers == [BeforeAfter("Question 2?", "", "No.", "Yes.", "adapters", weights, 1)]
+    asking.answerer.progressed.emit("of somebody else")
+    assert (len(said), asking.asks.run) == (3, None)
+    monkeypatch.setattr("app.ui.chat.held_out_answer.held_out_questions", unreadable)
+    asking.asks.ask(run)
+    assert asking.faults == ["The held-out examples cannot be read: Input/output error."]
+
+
+def unwritten(*_: object) -> None:
+    raise OSError(30, "Read-only file system")
+
+
+def unreadable(*_: object) -> None:
+    raise OSError(5, "Input/output error")
+
+
+def test_an_answer_that_nobody_gave_is_told(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
+    asking.asks.ask(run)
+    answer_together(workers[0], *[("", "")] * 3)
+    assert (asking.faults, asking.answers) == (["There was no answer."], [])
+    asking.asks.ask(run)
+    answer_together(workers[0], *[("No.", "Yes.")] * 3)
+    assert len(asking.answers) == 1, "what was wrong before is forgotten"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QEnterEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.ui.message import bar as message_bar
-from app.ui.message.bar import Banner, MessageBar, Notice
+from app.ui.message.bar import Banner, MessageBar, Notice, NoticeKind
+from app.ui.message.room import MessageRoom
 from app.ui.widget import theme
 from tests.ui.child import child
 
@@ -203,3 +205,141 @@ def test_a_click_beside_it_takes_away_what_was_read_and_does_not_last(
         QTest.mouseClick(window, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(60, 50))
         assert [m.text for m in bar.messages()] == left
     assert len(hits) == 2
+
+
+KINDS: tuple[NoticeKind, ...] = ("info", "good", "warning", "error")
+
+
+def test_each_kind_looks_as_what_it_is_and_stays_as_long_as_it_is_of_use(bar: MessageBar) -> None:
+    found = {}
+    for kind, passes in (*((kind, False) for kind in KINDS), ("warning", True)):
+        bar.tell(Notice(f"{kind} {passes}", kind, passes=passes))
+        banner = child(bar, Banner, f"message.{kind}")
+        life = banner._life.interval() if banner._life.isActive() else 0
+        assert banner._life.isSingleShot()
+        assert banner.accessibleName() == f"{kind} {passes}"
+        found[kind, passes] = (banner.property("role"), life, banner.message.is_lasting, bar.is_lasting)
+        image = banner._icon.pixmap().toImage()
+        assert any(image.pixelColor(x, y).alpha() for x in range(18) for y in range(18))
+        bar.clear()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert found == {
+        ("info", False): ("banner", 8000, False, False),
+        ("good", False): ("banner-good", 15_000, False, False),
+        ("warning", False): ("banner-warning", 0, True, True),
+        ("error", False): ("banner-error", 0, True, True),
+        ("warning", True): ("banner-warning", 15_000, False, False),
+    }
+    assert message_bar.READ_S == {"info": 1.5, "good": 5.0, "warning": 1.5, "error": 1.5}
+
+
+def test_what_is_being_read_does_not_vanish(bar: MessageBar) -> None:
+    bar.tell(Notice("Saved."))
+    banner = child(bar, Banner)
+    assert not banner.is_read
+    banner._told_at -= 1.5
+    assert banner.is_read
+    middle = QPointF(5, 5)
+    QCoreApplication.sendEvent(banner, QEnterEvent(middle, middle, middle))
+    assert not banner._life.isActive()
+    QCoreApplication.sendEvent(banner, QEvent(QEvent.Type.Leave))
+    assert banner._life.isActive()
+
+
+def test_three_are_seen_and_the_last_of_them_says_how_many_wait(bar: MessageBar, qtbot: QtBot) -> None:
+    for number in range(5):
+        bar.tell(Notice(f"message {number}", "error"))
+
+    def seen() -> list[tuple[str, str]]:
+        found = []
+        for banner in bar._banners:
+            if not banner.isHidden():
+                waiting = child(banner, QLabel, "message.waiting")
+                found.append((banner.message.text, "" if waiting.isHidden() else waiting.text()))
+        return found
+
+    assert seen() == [("message 4", ""), ("message 3", ""), ("message 2", "+ 2 more")]
+    QTest.keyClick(bar, Qt.Key.Key_Return)
+    bar.withdraw("message 3")
+    assert seen() == [("message 4", ""), ("message 2", ""), ("message 1", "+ 1 more")]
+    bar.withdraw("age")
+    child(bar, QToolButton, "message.close").click()
+    assert len(seen()) == 3
+    bar.withdraw("mess")
+    assert (seen(), bar.isVisible()) == ([], False)
+    bar.tell(Notice("One."))
+    with qtbot.waitSignal(bar.emptied):
+        bar.clear()
+    assert not bar.isVisible()
+    holds = [True]
+    bar.tell(Notice("It holds.", "error", holds=lambda: holds[0]))
+    bar.tell(Notice("One."))
+    holds[0] = False
+    bar.tell(Notice("Two."))
+    assert [one.text for one in bar.messages()] == ["Two.", "One."], (
+        "what is told next takes away what holds no more"
+    )
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("\n".join("abcdef"), None),
+        ("\n".join("abcdefg"), "a\nb\nc\nd\ne\nf\n…"),
+        ("x" * 350 + " " + "y" * 349, None),
+        ("x" * 350 + " " + "y" * 350, "x" * 350 + " …"),
+    ],
+)
+def test_a_text_is_shown_whole_where_it_has_room(bar: MessageBar, text: str, shown: str | None) -> None:
+    bar.tell(Notice(text, "good", "Look", lambda: None))
+    label = child(bar, QLabel, "message.text")
+    assert (label.text(), label.toolTip()) == ((text, "") if shown is None else (shown, text))
+    action = child(bar, QPushButton, "message.action")
+    assert (action.text(), action.property("kind"), action.cursor().shape()) == (
+        "Look", "link", Qt.CursorShape.PointingHandCursor,
+    )  # fmt: skip
+
+
+def test_it_follows_the_page_that_it_lies_over_and_shields_only_a_closing_by_mouse(page: QWidget) -> None:
+    over, host = child(page, MessageBar), child(page, QWidget, "host")
+    over.tell(Notice("It failed.", "error"))
+    host.move(40, 10)
+    assert (over.geometry().left(), over.geometry().bottom()) == (40, 10 + 300 - 1)
+    host.resize(400, 20)
+    assert over.geometry().top() == 10, "titles stay in sight"
+    QTest.keyClick(over, Qt.Key.Key_Escape)
+    assert page.findChild(QWidget, "message.shield") is None
+    over.tell(Notice("It failed.", "error"))
+    child(over, QToolButton, "message.close").click()
+    assert page.findChild(QWidget, "message.shield") is None, "no pointer is over it"
+
+
+def test_a_page_can_be_scrolled_above_what_stays_until_it_is_closed(page: QWidget, qtbot: QtBot) -> None:
+    over, host = child(page, MessageBar), child(page, QWidget, "host")
+    area, content, part = QScrollArea(host), QWidget(), QWidget()
+    part.setFixedHeight(600)
+    layout = QVBoxLayout(content)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(part)
+    area.setWidgetResizable(True)
+    area.setWidget(content)
+    area.setGeometry(0, 0, 500, 300)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.show()
+    bar, room = area.verticalScrollBar(), MessageRoom(over)
+    room.watch(area)
+    QApplication.processEvents()
+    assert bar.maximum() == 300
+    over.tell(Notice("Saved.", "good"))
+    QApplication.processEvents()
+    assert bar.maximum() == 300, "it goes by itself"
+    over.tell(Notice("It failed.", "error"))
+    qtbot.waitUntil(lambda: bar.maximum() == 300 + over.height())
+    area.hide()
+    room.give()
+    area.show()
+    qtbot.waitUntil(lambda: bar.maximum() == 300)
+    room.give()
+    qtbot.waitUntil(lambda: bar.maximum() == 300 + over.height())
+    over.clear()
+    qtbot.waitUntil(lambda: bar.maximum() == 300)
