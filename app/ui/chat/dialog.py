@@ -144,7 +144,6 @@ class ChatDialog(QDialog):
         shown = self.session.shown
         if shown is not None and shown.candidates[0] is not None:
             self._set_candidate(shown.candidates[0])
-            self._is_fresh = False
         self._show_page()
 
     # -- talking ----------------------------------------------------------------------------------------------

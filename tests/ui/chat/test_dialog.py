@@ -143,8 +143,16 @@ def test_what_is_stopped_before_a_word_came_is_as_if_it_was_not_sent(
     dialog.stop_button.click()
     assert dialog.prompt.toPlainText() == "Hello"
     assert dialog.conversation is None
-    assert dialog.view.toPlainText() == ""
-    del workers
+    assert (dialog.view.toPlainText(), told(dialog)) == ("", "")
+    dialog.send_button.click()
+    answer(workers[1], "Good day.")
+    say(qtbot, dialog, "And now?")
+    qtbot.keyClicks(dialog.prompt, "Or then?")
+    workers[1].end(event.Failed(message="It died."), 1)
+    assert dialog.prompt.toPlainText() == "Or then?", "what was written meanwhile stays"
+    assert dialog.conversation is not None
+    assert [turn.prompt for turn in dialog.conversation.turns] == ["Hello"]
+    assert ("Good day." in dialog.view.toPlainText(), told(dialog)) == (True, "It died.")
 
 
 def test_a_conversation_beyond_the_context_is_told_in_words(
@@ -237,8 +245,13 @@ def test_a_worker_that_fails_is_told_and_the_message_comes_back(
     assert dialog.prompt.toPlainText() == "Hello"
 
 
-def test_a_run_that_got_another_name_is_called_by_it(dialog: ChatDialog, home: Path, base: Path) -> None:
+def test_a_run_that_got_another_name_is_called_by_it(
+    qtbot: QtBot, dialog: ChatDialog, home: Path, base: Path, adapter: Path
+) -> None:
     run = run_with_checkpoints(home / "data" / "runs", base, questions=1)
+    dialog.choose(adapter)
+    by_name = Qt.MatchFlag.MatchStartsWith
+    qtbot.waitUntil(lambda: dialog.chooser.box.findText("friendly", by_name) >= 0)  # it was not there at first
     dialog.choose(run.adapters)
     assert dialog.chooser.box.currentText().startswith("friendly")
     save_note(run, RunNote(name="The polite one"))

@@ -18,6 +18,7 @@ from app.core.protocol.command import Ask, AskAll, LoadAdapters, Stop
 from app.core.protocol.question import Question
 from app.core.protocol.wire import PROTOCOL_VERSION
 from app.core.run.folder import RunDir
+from app.core.run.note import RunNote, save_note
 from app.ui.compare.answer_grid import AnswerGrid
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
@@ -415,3 +416,22 @@ def test_asking_moves_nothing(qtbot: QtBot, tab: CompareTab, run: RunDir, worker
     workers[0].say(event.Ready(), last(1, 0), last(1, 1))
     QTest.qWait(1)
     assert grid.mapTo(tab, grid.rect().topLeft()) == place
+
+
+def test_a_run_with_another_name_keeps_its_answers_and_votes(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    for column, text in enumerate(("One.", "Two.")):
+        workers[0].say(event.Answered(request=1, column=column, text=text), last(1, column))
+    press(tab, "judging.0")
+    save_note(run, RunNote(name="The polite one"))
+    tab.take_names()
+    shown = tab.conversation
+    assert shown is not None
+    assert [one.label for one in shown.candidates if one is not None] == ["Base model", "The polite one"]
+    assert [column.title for column in tab.columns] == ["Base model", "The polite one"]
+    assert ([column.answer for column in tab.columns], shown.last.judged) == (["One.", "Two."], True)
+    assert child(tab, QLabel, "judging.note").text().startswith("Kept: A is better.")
+    assert [one.title for one in tab._figures._candidates] == ["Base model", "The polite one"]

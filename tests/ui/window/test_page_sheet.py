@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtGui import QShortcut
 from PySide6.QtWidgets import QDialog, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -75,8 +76,13 @@ def pages(window: MainWindow) -> Iterator[tuple[str, QWidget]]:
     yield from dialogs.items()
     data = window.setup_tab.data_panel.look()
     yield "data", data
-    for dialog in (*dialogs.values(), data):
-        dialog.close()
+    data.close()
+    for name, dialog in dialogs.items():
+        dialog.show()
+        keys = [one for one in dialog.findChildren(QShortcut) if one.key().toString() == "Ctrl+W"]
+        assert len(keys) == 1, f"{name} is closed as windows are"
+        keys[0].activated.emit()
+        assert not dialog.isVisible(), name
 
 
 def test_every_part_is_what_it_was(qtbot: QtBot) -> None:
