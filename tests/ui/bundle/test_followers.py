@@ -33,7 +33,7 @@ def made(workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch) -> list[Fak
 
 def jobs(made: list[FakeWorker]) -> list[tuple[str, Path]]:
     """What each worker was started for."""
-    found = []
+    found: list[tuple[str, Path]] = []
     for worker in made:
         job = read_job(worker.job_dir)
         assert isinstance(job, RemoteJob)
