@@ -157,7 +157,9 @@ def test_figures_stand_there_with_their_errors(qtbot: QtBot, card: BenchmarkCard
 
 
 @pytest.mark.usefixtures("installed")
-def test_figures_stay_with_those_whom_they_are_of(qtbot: QtBot, card: BenchmarkCard, made: list[FakeWorker]) -> None:
+def test_figures_stay_with_those_whom_they_are_of(
+    qtbot: QtBot, card: BenchmarkCard, made: list[FakeWorker]
+) -> None:
     assert (note(card), card.measuring.button.toolTip()) == ("Choose what is compared, above.",) * 2
     card.set_candidates("/base", (BASE, TUNED))
     card.measure()
