@@ -190,6 +190,7 @@ def test_each_field_says_what_it_takes_and_the_method_what_it_does(dialog: Merge
         dialog.method_box.edited.emit(method.name)
         used = (dialog.density.isEnabled(), dialog.seed.isEnabled())
         assert (dialog._what.text(), used) == (method.what, (method.prunes, method.draws))
+    assert (dialog._what.property("role"), dialog.method_box.accessibleName()) == ("muted", "Method")
     for spec in (DENSITY, RANK, MERGE_SEED):
         box = child(dialog, NumberBox, spec.path)
         assert (box.accessibleName(), box.toolTip(), box.value()) == (spec.label, spec.help, spec.default)

@@ -92,3 +92,6 @@ def test_a_share_is_told_in_words(qtbot: QtBot) -> None:
     small = ShareSlider(SHARE)
     qtbot.addWidget(small)
     assert (small.slider.minimum(), small.slider.maximum(), small.value()) == (5, 20, 0.5)
+    none = ShareSlider(ExportOption("none", "None", "", 0.0))
+    qtbot.addWidget(none)
+    assert child(none, QLabel).text() == "0, the base"

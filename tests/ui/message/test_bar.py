@@ -81,6 +81,11 @@ def test_it_lies_over_the_page_and_shifts_nothing(page: QWidget) -> None:
     assert over.height() >= child(over, Banner).sizeHint().height()
     child(page, QWidget, "host").resize(300, 200)
     assert over.width() == 300
+    for text in ("Two.", "Three."):
+        over.tell(Notice(text, "error"))
+    QApplication.processEvents()
+    heights = {one.height() - one.heightForWidth(one.width()) for one in over.findChildren(Banner)}
+    assert heights == {0}, "each has the room that it needs"
 
 
 def test_the_second_click_on_its_cross_hits_nothing(page: QWidget, monkeypatch: pytest.MonkeyPatch) -> None:
