@@ -73,7 +73,11 @@ def page(qtbot: QtBot) -> QWidget:
 def test_it_lies_over_the_page_and_shifts_nothing(page: QWidget) -> None:
     over, below = child(page, MessageBar), child(page, QPushButton, "below")
     before = below.mapTo(page, below.rect().topLeft())
+    child(page, QWidget, "host").raise_()
     over.tell(Notice("One.\nTwo.", "error"))
+    hit = page.childAt(over.geometry().center())
+    assert hit is not None
+    assert over.isAncestorOf(hit), "nothing lies over it"
     assert below.mapTo(page, below.rect().topLeft()) == before
     assert over.geometry().left() == 20
     assert over.width() == 500
