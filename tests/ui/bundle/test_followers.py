@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
+from app.core.protocol.command import Stop
 from app.core.protocol.job import RemoteJob, read_job
 from app.core.remote.record import RemoteRun
 from app.core.run.folder import RunDir, runs_dir
@@ -184,3 +185,18 @@ def test_beside_a_run_that_trains_here_one_elsewhere_is_only_followed(
     assert not notice.holds()
     said = "A run is training here. What trains elsewhere is followed, and stands in the list of runs."
     assert window.last() == (said, "info", "")
+
+
+def test_what_a_place_is_asked_ends_with_the_window(window: Window, made: list[FakeWorker]) -> None:
+    window.actions.ask_run(TrainConfig())
+    dialog = window.actions.dialog
+    assert dialog is not None
+    dialog.place.set_value("runpod")
+    dialog.place.edited.emit("runpod")
+    dialog.ask_button.click()
+    assert (len(made), made[0].commands) == (1, [])
+    window.actions.shutdown()
+    assert made[0].commands == [Stop()]
+    made[0].end(event.Finished(reason="stopped"))
+    dialog.reject()
+    assert window.actions.dialog is None
