@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from mlx_lm.server import APIHandler, ModelProvider
 
-from app.core.export.endpoint import LOOPBACK
+from app.core.export.endpoint import FIRST_PORT, LOOPBACK, PORTS_TRIED
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.command import Command, EndOfInput, Pause, Stop
 from app.core.protocol.job import ServeJob
@@ -227,6 +227,9 @@ def test_a_port_that_the_system_refuses_is_said(monkeypatch: pytest.MonkeyPatch)
             EndpointServer(1)
         assert caught.value.problems == [Problem("port", said, hint=hint)]
     monkeypatch.undo()
+    made = EndpointServer(0)
+    assert made._http.server_port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED), "the address stays the same"
+    made.end(0)
     monkeypatch.setattr(server_module, "PORTS_TRIED", 0)
     made = EndpointServer(0)
     assert made.url.startswith(f"http://{LOOPBACK}:")

@@ -114,6 +114,7 @@ def test_functions_are_found_by_their_names_and_asked_with_texts_of_their_own(
     )  # fmt: skip
     assert (declined["type"], declined["message"]) == ("warned", "The command `pause` means nothing to this task.")
     assert again["data"] == {"scores": {"own": [1.0, 0.0]}}
+    assert sys.path[0] == str(tmp_path), "modules beside the file come before all others"
     assert limits.waits == [(7.0, True, str(tmp_path / "trace.txt"))] * 2
     assert limits.cancelled == 2
     assert limits.memory == [(resource.RLIMIT_AS, (2_048_000, -1))], "half of the machine's"
