@@ -25,6 +25,7 @@ from app.worker.batch.order import shuffled_order
 from app.worker.batch.pair_batch import PairPlan
 from app.worker.objective.validation import PairValidation, ValidationSet
 from app.worker.process.progress import Progress
+from app.worker.rollout.rollout import measured_prompts
 from app.worker.token.prompt import Prompts
 from app.worker.token.rated_answer import LabelledAnswers, RatedAnswers
 from app.worker.token.token_set import Example
@@ -132,10 +133,7 @@ def _rewarded(place: Path, config: TrainConfig, rows: RewardedData, progress: Pr
     _write_order(place / "order.jsonl", [batches], generations)
     measured = 0
     if (valid := rows.valid) is not None and len(valid) and config.val_batches:
-        wanted = config.val_batches * config.batch_size
-        chosen = np.arange(len(valid))
-        if 0 <= wanted < len(valid):
-            chosen = np.unique(np.linspace(0, len(valid) - 1, wanted).round().astype(np.int64))
+        chosen = measured_prompts(valid, config)
         groups = [chosen[start : start + size] for start in range(0, len(chosen), size)]
         measured = _write_valid(place, groups, lambda number: [_prompt(valid, number)], progress)
     per_epoch = rows.batches_per_epoch(config)
