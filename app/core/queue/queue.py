@@ -185,7 +185,7 @@ def make_entry(
 
 
 def setup_text(config: TrainConfig) -> str:
-    """``LoRA rank 32, full · starter · chats.jsonl``: what differs most between entries comes first."""
+    """``LoRA rank 32, full · starter · chats``: what differs most between entries comes first."""
     kind = {"lora": "LoRA", "dora": "DoRA"}.get(config.fine_tune_type)
     what = (
         tr("{kind} rank {rank}, {targets}", kind=kind, rank=config.lora_parameters.rank, targets=config.targets)

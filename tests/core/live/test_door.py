@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import threading
@@ -11,8 +12,8 @@ import pytest
 
 from app.core.config.train_config import TrainConfig
 from app.core.live.door import CommandDoor, listener_of, tell_run
-from app.core.live.following import EventFollower
-from app.core.live.training_list import listed, training_dir, training_runs
+from app.core.live.following import EventFollower, followed_events
+from app.core.live.training_list import listed, training_beside, training_dir, training_runs
 from app.core.protocol.command import Ask, Pause, Refused, Resume, Save, Stop
 from app.core.protocol.event import Paused, Resumed
 from app.core.protocol.question import Question
@@ -93,6 +94,33 @@ def test_the_list_has_what_trains_and_loses_what_died(run: RunDir) -> None:
         assert training_runs() == []
     with listed(run):
         assert training_runs() == []  # listed, and held by nobody
+
+
+def test_the_newest_of_those_that_train_comes_first_and_ones_own_is_no_other(run: RunDir, tmp_path: Path) -> None:
+    older = prepare_run(TrainConfig(), tmp_path / "older")
+    (training_dir()).mkdir(parents=True)
+    for number, one in ((os.getpid(), older), (os.getppid(), run)):
+        (training_dir() / f"{number}.json").write_text(json.dumps({"run": str(one.path)}))
+    with run.lock(), older.lock():
+        assert training_runs() == [run, older]
+        assert (training_beside(), training_beside(run.path), training_beside(older.path)) == (run, older, run)
+    assert training_beside() is None
+
+
+def test_events_that_come_are_followed_until_nobody_trains(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    said = [Paused(iteration=number) for number in range(3)]
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        with run.events.open("a") as file:
+            file.write(f"{said[len(waited)].to_line()}\n")
+
+    run.events.write_text(f"{said[0].to_line()}\n")
+    monkeypatch.setattr("app.core.live.following.time.sleep", wait)
+    assert list(followed_events(run, lambda: len(waited) < 2)) == said
+    assert waited == [0.1, 0.1]
+    assert list(followed_events(run)) == said, "nobody holds it"
 
 
 def test_events_are_followed_line_by_line(run: RunDir) -> None:

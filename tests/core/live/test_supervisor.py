@@ -175,3 +175,30 @@ def test_only_a_mac_ends_workers_so(
     assert command[-2:] == [SUPERVISOR_FLAG, str(dead.path)]
     assert WORKER_VARIABLE not in options["env"], "else it would end at once"
     assert options["start_new_session"]
+
+
+def test_a_run_that_nobody_supervises_goes_on_by_whoever_looks(
+    dead: RunDir, started: list[tuple[list[str], dict[str, Any]]]
+) -> None:
+    with dead.lock():
+        assert go_on_alone(dead) == ""
+    assert started == []
+    told = go_on_alone(dead)
+    assert told.startswith("macOS ended the GPU's work")
+    assert "in pieces of at most 512 positions" in told
+    assert len(started) == 1
+    lock = supervise(dead)
+    assert lock is not None, "it is let go of again"
+    lock.release()
+    dead.log.write_text("It is over.")
+    assert (go_on_alone(dead), len(started)) == ("", 1)
+
+
+def test_whether_a_run_is_supervised_is_seen_without_taking_it(dead: RunDir) -> None:
+    lock = supervise(dead)
+    assert lock is not None
+    lock.release()
+    assert not is_supervised(dead)
+    held = supervise(dead, 0)
+    assert held is not None, "whoever looked has let go of it"
+    held.release()

@@ -17,8 +17,20 @@ from app.core.language import tr
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.core.protocol.event import Event
-from app.core.queue.queue import EntryState, QueueEntry, RunQueue, make_entry, outcome_of, queue_tally
+from app.core.queue.queue import (
+    EntryState,
+    QueueEntry,
+    QueueTally,
+    RunQueue,
+    line_text,
+    make_entry,
+    outcome_of,
+    queue_tally,
+    result_text,
+    setup_text,
+)
 from app.core.run.folder import RunDir, runs_dir
+from app.core.run.history import RunHistory
 from app.core.run.note import load_note
 from tests import ROOT
 
@@ -147,6 +159,49 @@ def test_a_worker_that_is_still_saving_is_waited_for(queue: RunQueue) -> None:
     assert (anew.run.path != first.run.path, anew.resume) == (True, False)
 
 
+def test_an_entry_whose_worker_went_on_alone_is_left_as_it_is(queue: RunQueue) -> None:
+    claim = queue.claim()
+    assert claim is not None
+    with claim.run.lock():
+        assert queue.recover().entries[0] == claim.entry
+    assert queue.recover().entries[0].state == "waiting"
+    queue.update(claim.entry.id, state="running", run="")
+    recovered = queue.recover().entries[0]
+    assert (recovered.state, recovered.message) == ("waiting", "")
+
+
+def test_what_a_run_came_to_is_its_best_figure() -> None:
+    history = RunHistory()
+    assert result_text(history) == ""
+    history.feed(event.Validated(iteration=5, val_loss=1.25, best=True))
+    assert result_text(history) == "Best validation loss 1.250"
+    rewarded = RunHistory()
+    rewarded.feed(event.Validated(iteration=5, val_loss=-0.5, best=True, figures={"reward": 0.5}))
+    assert result_text(rewarded) == "Best mean reward 0.500"
+    diverged = RunHistory()
+    diverged.feed(event.Validated(iteration=5, val_loss=float("nan"), best=True))
+    assert result_text(diverged) == ""
+
+
+def test_a_folder_that_cannot_be_made_fails_its_entry(queue: RunQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_config: object) -> RunDir:
+        raise OSError(28, "No space left on device", "/full")
+
+    monkeypatch.setattr("app.core.queue.queue.create_run", refuse)
+    assert queue.claim() is None
+    assert {(one.state, one.message) for one in queue.read().entries} == {
+        ("failed", "The run's folder cannot be made: No space left on device (/full).")
+    }
+
+
+def test_a_setup_is_told_by_what_differs_most() -> None:
+    config = TrainConfig(model="/models/base", data="/data/chats.jsonl")
+    assert setup_text(config) == "LoRA rank 32, full · base · chats"
+    dora = config.with_values({"fine_tune_type": "dora", "train_mode": "dpo", "targets": "mlp"})
+    assert setup_text(dora) == "DPO · DoRA rank 32, mlp · base · chats"
+    assert setup_text(config.with_value("fine_tune_type", "full")) == "full fine-tune · base · chats"
+
+
 def test_a_run_without_saved_state_begins_anew(queue: RunQueue) -> None:
     first = queue.claim()
     queue.recover()
@@ -226,9 +281,12 @@ def test_one_process_at_a_time_works_through_it(tmp_path: Path) -> None:
     assert not first.is_worked()
     assert first.take()
     assert first.take(), "who has it may ask again"
+    assert (first.is_mine, first.is_worked(), second.is_mine) == (True, True, False)
     assert second.is_worked()
     assert not second.take()
     first.give_back()
+    first.give_back()
+    assert (first.is_mine, first.is_worked(), second.is_worked()) == (False, False, False)
     assert second.take()
     second.give_back()
 
@@ -266,15 +324,19 @@ def test_keys_of_a_newer_version_are_kept(queue: RunQueue) -> None:
 
 
 def test_outcomes_and_counts() -> None:
-    assert outcome_of(event.Finished(reason="completed"))[0] == "done"
-    assert outcome_of(event.Finished(reason="stopped"))[0] == "stopped"
-    assert outcome_of(event.Finished(reason="paused"))[0] == "waiting"
-    assert outcome_of(event.Failed(message="No.", hint="Do."))[1] == "No. Do."
-    assert outcome_of(None)[0] == "failed"
+    assert outcome_of(event.Finished(reason="completed")) == ("done", "")
+    assert outcome_of(event.Finished(reason="stopped")) == ("stopped", "Stopped by you.")
+    assert outcome_of(event.Finished(reason="paused")) == ("waiting", "The run is paused; it goes on where it is.")
+    assert outcome_of(event.Failed(message="No.", hint="Do.")) == ("failed", "No. Do.")
+    assert outcome_of(None) == ("failed", "The worker ended without a word.")
+    assert [line_text(place) for place in (0, 1, 2, 1000)] == [
+        "It is next.", "1 run is before it.", "2 runs are before it.", "1,000 runs are before it.",
+    ]  # fmt: skip
     found = queue_tally(
         [entry("a", state="done"), entry("b", state="failed"), entry("c", state="done"), entry("d")]
     )
     assert found.sentence() == "2 done, 1 failed"
+    assert QueueTally(1, 1, 0, 0, 1000, 1).sentence() == "1,000 stopped, 1 skipped"
 
 
 def test_a_removed_folder_is_an_empty_queue(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
-from app.core.problem import Problem, UnusableError
+from app.core.problem import Problem, Severity, UnusableError
 from app.core.queue import sweep
 from app.core.queue.queue import QueueEntry
 from app.core.queue.sweep import SweepAxis, SweepResult, Variant
@@ -132,7 +132,7 @@ def test_all_faults_of_a_list_are_told_at_once() -> None:
         ([SweepAxis(p, (1, 2)) for p in ("seed", "batch_size", "num_layers", "iters")], {}, "at most 3"),
         ([SweepAxis("seed", tuple(range(300)))], {}, "300 runs are too many"),
         ([SweepAxis("lora_parameters.rank", (1, 2))], {"fine_tune_type": "full"}, "does nothing"),
-        ([SweepAxis("beta", (0.1, 0.2))], {}, "does nothing"),
+        ([SweepAxis("beta", (0.1, 0.2))], {}, "Beta does nothing in this setup: all runs would be alike."),
         ([SweepAxis("iters", (1, 2)), SweepAxis("epochs", (1.0, 2.0))], {}, "vary one of the two"),
     ],
 )
@@ -193,8 +193,26 @@ def test_the_best_is_the_lowest_finite_loss() -> None:
 def test_values_are_ordered_as_people_expect() -> None:
     assert sweep.value_order([16, -1, 8, 16]) == [8, 16, -1]
     assert sweep.value_order(["mlp", "full"]) == ["mlp", "full"]
-    assert [sweep.value_word(v) for v in (1e-4, 3.5e-5, 0.001, 0.05, 2.0, 8, "full")] == [
-        "1e-4", "3.5e-5", "0.001", "0.05", "2", "8", "full",
+    assert [sweep.value_word(v) for v in (1e-4, 3.5e-5, 0.001, 0.05, 2.0, 8, "full", 0.0, -1e-5)] == [
+        "1e-4", "3.5e-5", "0.001", "0.05", "2", "8", "full", "0", "-1e-5",
     ]  # fmt: skip
     found = [result({"targets": "full", "seed": seed}, 1.0) for seed in (1, 2)]
     assert sweep.sweep_paths(found) == ["seed", "targets"], "a field with one value is no axis"
+
+
+def test_a_sweep_of_the_kind_of_tuning_may_vary_what_only_adapters_have() -> None:
+    axes = [SweepAxis("fine_tune_type", ("full", "lora")), SweepAxis("lora_parameters.rank", (4, 8))]
+    assert len(sweep.expand(BASE, axes)) == 4
+    assert sweep.sweep_name(BASE, axes) == "friendly over Type × LoRA rank"
+    assert sweep.value_words({"lora_parameters.rank": 8, "optimizer": "adam", "seed": 1}) == (
+        "rank 8, optimizer adam, seed 1"
+    )
+
+
+def test_errors_of_many_variants_name_three_of_them() -> None:
+    variants = [Variant(str(seed), {"seed": seed}, BASE) for seed in range(5)]
+    odd, warned = Problem("seed", "It is odd.", hint="Change it."), Problem("seed", "Hm.", Severity.WARNING)
+    found = sweep.variant_errors(variants, [[odd, warned]] * 4 + [[]])
+    assert found == [Problem("seed", "seed 0; seed 1; seed 2 …: It is odd.", hint="Change it.")]
+    found = sweep.variant_errors(variants, [[odd]] * 3 + [[]] * 2)
+    assert [one.message for one in found] == ["seed 0; seed 1; seed 2: It is odd."]
