@@ -21,7 +21,7 @@ from app.core.model.inspection import Inspection
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.run.folder import RunDir, prepare_run
-from app.core.system.setting import Settings, save_settings
+from app.core.system.setting import Settings
 from app.core.system.starter import as_song
 from tests.command.conftest import Luthier
 from tests.core.inspections import llama
@@ -88,8 +88,8 @@ def test_an_example_as_it_trains() -> None:
     assert "parts" not in told
     assert "refused" not in told
     refused = shown | {"refused": "Too long.", "file": "a.jsonl", "line": 3}
-    assert check_output.without_parts(refused)["refused"] == "Too long."  # type: ignore[arg-type]
-    assert check_output.marked_example(2, refused) == "\n── example 2, a.jsonl:3\nToo long."  # type: ignore[arg-type]
+    assert check_output.without_parts(refused)["refused"] == "Too long."
+    assert check_output.marked_example(2, refused) == "\n── example 2, a.jsonl:3\nToo long."
     place: Any = {"file": "a.jsonl", "line": 3, "refused": "", "parts": [("a\n", False)], "answer": "b"}
     assert check_output.marked_example(2, place | {"trained": []}) == (
         "\n── example 2, a.jsonl:3\na\nreference answer: b"
@@ -358,9 +358,8 @@ def test_a_silent_worker_is_told_of_once_for_each_silence(monkeypatch: pytest.Mo
         told.set()
 
     monkeypatch.setattr("app.command.output.remark", remark)
-    save_settings(Settings())
+    monkeypatch.setattr("app.core.system.setting.load_settings", lambda: Settings.model_construct(silence_s=0))
     with train.Silence() as silence:
-        silence._seconds = 0.0
         for count in (1, 2):
             silence.broken()
             assert told.wait(30)

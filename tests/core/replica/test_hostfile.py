@@ -114,7 +114,12 @@ def test_devices_lead_to_every_host_or_round_the_ring() -> None:
         "“1A=2” is not NAME=value.", "Host 1 (m0) names no RDMA device to host 3.",
         "Host 2 (m1): its device to itself is null.", "Host 3 (m2) names no RDMA device to host 2.",
     ]  # fmt: skip
-    ring = [[None, "a", None, "b"], ["c", None, "d", None], [None, "e", None, None], [None, None, "f", None]]
+    ring: list[list[object]] = [
+        [None, "a", None, "b"],
+        ["c", None, "d", None],
+        [None, "e", None, None],
+        [None, None, "f", None],
+    ]
     assert faults_of("jaccl-ring", *ring) == [
         "Host 3 (m2) names no RDMA device to host 4.", "Host 4 (m3) names no RDMA device to host 1.",
     ]  # fmt: skip
