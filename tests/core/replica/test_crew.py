@@ -62,7 +62,7 @@ def test_a_replica_gets_its_job_then_commands_and_is_heard(made: Made, tmp_path:
     assert crew.wait_for(lambda replica: replica.failed is not None)
     assert (one.hello, one.ready, one.results) == (HELLO, 2, {"speed": {"a": 1}})
     assert one.failed == failures[0]
-    assert one.exit_code is None
+    assert not one.ended
     crew.tell(Join())
     crew.close()
     assert (one.exit_code, one.ended) == (0, True)
