@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from app.core.compare.kept_comparison import (
     ComparisonHead,
     KeptComparison,
     KeptQuestion,
+    _last_piece,
     comparison_lines,
     kept_comparison,
     mark_judged,
@@ -353,3 +355,42 @@ def test_what_is_gone_is_said_and_keeps_its_name(tmp_path: Path) -> None:
     )
     assert present_candidate(Candidate("Basismodell")) == BASE
     assert present_candidate(None) is None
+
+
+def test_a_head_without_answers_and_a_whole_one_say_what_they_are() -> None:
+    assert not kept_comparison(ComparisonHead(), ()).has_answers
+    one = comparison(conversation("a", "b"))
+    assert (one.has_answers, one.is_whole, one.note) == (True, True, "")
+    later = replace(one, head=replace(one.head, key="x", made=1.0, answered=2.0, taken=3.0, version=9))
+    assert one.is_same(later)
+    assert not one.is_same(replace(one, head=replace(one.head, blind=not one.head.blind)))
+    assert not one.is_same(replace(one, pages=()))
+    newer = replace(one, head=replace(one.head, version=COMPARISON_VERSION + 1), left_out=2)
+    assert (newer.is_whole, replace(one, left_out=1).is_whole) == (False, False)
+    assert newer.note == (
+        "It was kept by a newer Luthier: what this one does not know is left out."
+        " Left out, since it cannot be read: 2 questions."
+    )
+
+
+def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UnusableError) as told:
+        read(tmp_path / "gone.jsonl")
+    (problem,) = told.value.problems
+    assert (problem.message, problem.file) == (
+        "The kept comparison cannot be read: No such file or directory.", str(tmp_path / "gone.jsonl"),
+    )  # fmt: skip
+
+
+def test_figures_of_an_answer_that_are_none_cost_only_themselves() -> None:
+    good = _last_piece({"finish_reason": "stop", "generation_tokens": 5, "odd": 1, "request": 9, "done": False}, 1)
+    assert (good.finish_reason, good.generation_tokens, good.column, good.request, good.done) == (
+        "stop",
+        5,
+        1,
+        0,
+        True,
+    )
+    bad = _last_piece({"finish_reason": "length", "generation_tokens": "many"}, 1)
+    assert (bad.finish_reason, bad.generation_tokens, bad.column, bad.done) == ("length", 0, 1, True)
+    assert _last_piece({"finish_reason": ["x"], "generation_tokens": [1]}, 0).finish_reason == ""
