@@ -112,6 +112,8 @@ def _axes(frame: _Frame) -> str:
         parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{GRID}" stroke-opacity=".35"/>')
         parts.append(_text(LEFT - 8, y + 4, text, "end"))
     for value in _ticks(frame.x_low, frame.x_high, 8):
+        if not value.is_integer():  # of a few iterations: half of one is none
+            continue
         parts.append(_text(frame.x(value), HEIGHT - BOTTOM + 18, count_text(value), "middle"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, tr("Iterations"), "middle"))
     parts.append(_text(LEFT - 8, TOP - 16, tr("Loss"), "end"))
@@ -124,7 +126,7 @@ def _ticks(low: float, high: float, count: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(step * power for step in (1, 2, 5, 10) if step * power >= rough * 0.999)
     first = math.ceil(low / step)
-    return [round(i * step, 12) for i in range(first, math.floor(high / step) + 1)]
+    return [float(round(i * step, 12)) for i in range(first, math.floor(high / step) + 1)]
 
 
 def _path(line: str, color: str, width: float, opacity: float) -> str:
