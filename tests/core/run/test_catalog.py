@@ -299,6 +299,9 @@ def test_a_written_note_is_in_the_catalog_at_once(catalog: RunCatalog) -> None:
     save_note(run, note)
     catalog.set_note(run, note)
     assert [(one.name, one.tags, one.note) for one in catalog.summaries()] == [("better", ("x",), "why")]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("app.core.run.catalog.summary_of", lambda *_: pytest.fail("it is known already"))
+        catalog.refresh()
     stamp = run.notes.stat().st_mtime_ns
     os.utime(run.notes, ns=(stamp, stamp))
     catalog.refresh()

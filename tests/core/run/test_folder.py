@@ -1,16 +1,21 @@
 """Run folders: never shared, always readable, their state told from what is on disk."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import pytest
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
+from app.core.protocol.job import TrainJob, read_job
 from app.core.run.catalog import find_run
-from app.core.run.folder import RunDir, create_run, find_runs, prepare_run, run_state
-from app.core.run.summary import summarize
+from app.core.run.folder import RunDir, create_run, find_runs, prepare_run, run_folders, run_state
+from app.core.run.summary import STATES, summarize
 from app.core.setup.config_file import load_config
 
 
@@ -124,3 +129,103 @@ def test_runs_are_found_by_path_name_and_part(tmp_path: Path) -> None:
         assert found is not None
         assert found.name == "2026-01-01_a"
     assert find_run("nothing", tmp_path) is None
+
+
+def test_runs_are_looked_for_two_folders_deep_and_not_in_hidden_ones_or_in_runs(tmp_path: Path) -> None:
+    for name in ("a", "sweep/b", "sweep/deep/c", ".hidden/d", "a/inside"):
+        prepare_run(TrainConfig(), tmp_path / name)
+    assert sorted(Path(path).name for path in run_folders(str(tmp_path))) == ["a", "b"]
+    assert [Path(path).name for path in run_folders(str(tmp_path), 1)] == ["a"]
+    assert list(run_folders(str(tmp_path / "nowhere"))) == []
+
+
+def test_the_end_of_a_log_is_read_whatever_its_bytes(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    assert run.log_tail() == ""
+    run.log.write_bytes("".join(f"line {number} é\n" for number in range(50)).encode() + b"odd \xff byte\n")
+    assert run.log_tail(2) == "line 49 é\nodd \ufffd byte"
+    assert run.log_tail().splitlines()[0] == "line 11 é"
+
+
+def test_what_an_untrained_run_may_have_written_is_named(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    assert {path.name for path in run.written} == {
+        "config.yaml", "setup.yaml", "job.json", "events.jsonl", "log.txt", "adapters", "state", "data", ".lock",
+        "commands.jsonl", ".supervisor", "neutral.json", "tracked",
+    }  # fmt: skip
+    assert {path.parent for path in run.written} == {tmp_path}
+    assert run.setup_or_config == run.config
+    run.setup.touch()
+    assert run.setup_or_config == run.setup
+
+
+ELSEWHERE = [("{}", True), ('{"closed": false}', True), ('{"closed": true}', False), ("[]", False), ("{", False)]
+
+
+@pytest.mark.parametrize(("text", "is_elsewhere"), ELSEWHERE)
+def test_a_run_is_elsewhere_until_all_of_it_is_here(text: str, is_elsewhere: bool, tmp_path: Path) -> None:
+    run = prepare_run(TrainConfig(), tmp_path / "r")
+    assert not run.is_elsewhere()
+    run.remote.write_text(text)
+    assert run.is_elsewhere() is is_elsewhere
+    hello = event.Hello(task="train")
+    states = ("elsewhere", "elsewhere") if is_elsewhere else ("new", "crashed")
+    assert (run_state(run, []), run_state(run, [hello])) == states
+    assert run_state(run, [event.Finished()]) == "finished"
+
+
+def test_runs_of_one_second_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Noon(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Noon:
+            return cls(2026, 11, 30, 12, 0, 5, tzinfo=tz)
+
+    monkeypatch.setattr("app.core.run.folder.datetime", Noon)
+    monkeypatch.setattr("app.core.run.folder.unique_name", lambda name, _: name)
+    names = [create_run(TrainConfig(adapter_name="a b"), tmp_path).name for _ in range(3)]
+    assert names == ["2026-11-30_12-00-05_a-b", "2026-11-30_12-00-05_a-b-2", "2026-11-30_12-00-05_a-b-3"]
+    run = RunDir(tmp_path / names[0])
+    assert load_config(run.setup).config.adapter_path == ""
+    assert read_job(run.path) == TrainJob()
+
+
+def test_what_a_summary_says_of_itself(tmp_path: Path) -> None:
+    run = prepare_run(TrainConfig(), tmp_path / "r")
+    plain = summarize(run)
+    assert (plain.best_figure, plain.best_label) == (None, "Best validation loss")
+    best = replace(plain, best_val_loss=-0.5, rewarded=True)
+    assert (best.best_figure, best.best_label) == (0.5, "Best mean reward")
+    assert (replace(best, best_val_loss=None).best_figure, replace(best, rewarded=False).best_figure) == (
+        None,
+        -0.5,
+    )
+    assert [state for state in STATES if replace(plain, state=state).is_live] == [
+        "preparing", "running", "paused", "elsewhere",
+    ]  # fmt: skip
+    assert not replace(plain, state="paused", recorded="parked").is_live
+    run.state.mkdir()
+    assert not replace(plain, state="stopped").can_resume, "there is nothing to go on from"
+    (run.state / "1").touch()
+    assert [state for state in STATES if replace(plain, state=state).can_resume] == ["stopped", "failed", "crashed"]
+    assert replace(plain, state="paused", recorded="parked").can_resume
+    tree = replace(plain, tags=("a",)).as_dict()
+    assert tree["path"] == str(run.path)
+    assert tree["tags"] == ["a"]
+    assert not {"run", "recorded", "curve"} & tree.keys()
+
+
+def test_what_is_written_about_a_run_that_is_hardly_one(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.config.write_text("[1, 2]")
+    assert summarize(run).message == "The config cannot be read: it is no list of keys and values."
+    assert summarize(run).name == tmp_path.name
+    run.config.write_text(
+        "targets: keys\nlora_parameters: {keys: [self_attn.q_proj, mlp.up_proj, x.q_proj]}\niters: many\nmodel:\n"
+    )
+    found = summarize(run)
+    assert (found.targets, found.iterations, found.base, found.method) == ("q, up", 0, "", "lora")
+    record(run, event.Hello(task="train", time=-1.0), event.Failed(message="It is full.", time=5.0))
+    found = summarize(run)
+    assert (found.created, found.message, found.state) == (run.path.stat().st_mtime, "It is full.", "failed")
+    record(run, event.Hello(task="train", time=5.0))
+    assert summarize(run).created == 5.0
