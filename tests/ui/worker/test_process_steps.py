@@ -14,6 +14,7 @@ from app.core.protocol import event
 from app.core.protocol.command import Save, Stop
 from app.core.protocol.event import Event
 from app.core.protocol.spare import Handover
+from app.core.system.setting import keep_settings
 from app.ui.worker import process
 from app.ui.worker.process import LOG_TAIL_CHARACTERS, WorkerOutcome, WorkerProcess
 
@@ -132,6 +133,27 @@ def test_lines_become_events_however_they_come(tmp_path: Path) -> None:
     assert (outcome.ok, outcome.completed, outcome.crashed) == (True, False, False)
     assert outcome.log_tail == "no event at all\nh\u00e9!"
     assert isinstance(heard.events[-1], event.Finished)
+
+
+def test_it_is_silent_once_and_its_words_and_beginning_put_off_the_spare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disturbed: list[int] = []
+    monkeypatch.setattr(process, "disturb", lambda: disturbed.append(1))
+    keep_settings(silence_s=90)
+    heard, told = Heard(tmp_path), list[int]()
+    worker = heard.worker
+    worker.silent.connect(told.append)
+    assert [(one.isSingleShot(), one.interval()) for one in (worker._turn, worker._silence, worker._log_poll)] == [
+        (True, 0), (True, 90_000), (False, 150),
+    ]  # fmt: skip
+    worker.start()
+    assert (disturbed, worker._silence.isActive()) == ([1], True)
+    worker._silence.stop()
+    heard.process.say("half a line")
+    assert (disturbed, worker._silence.isActive()) == ([1, 1], True)
+    worker._silence.timeout.emit()
+    assert told == [90]
 
 
 def test_a_flood_is_heard_in_turns_and_the_end_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
