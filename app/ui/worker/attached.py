@@ -110,7 +110,10 @@ class AttachedWorker(QObject):
         self._looks += 1
         if not self._is_over and self._looks % LOOKS_PER_CHECK == 0:
             self._is_over = not self._run.is_running()  # what it wrote before its end is read after this
-        if self._read_events() or not self._is_over:
+        has_more = self._read_events()
+        if not self.is_running:  # somebody let go of it in answer: it is heard no more
+            return
+        if has_more or not self._is_over:
             self._read_log(LOG_BYTES_PER_TURN)
         else:
             self._end()
@@ -122,7 +125,7 @@ class AttachedWorker(QObject):
             self._silence.start()
             with suppress(ValueError):
                 self._say(recorded_event(line))
-            if not self._is_heard:  # somebody let go of it in answer
+            if not self._is_heard:
                 return False
             if time.perf_counter() > until:
                 return True

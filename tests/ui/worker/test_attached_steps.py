@@ -165,7 +165,8 @@ def test_a_flood_is_heard_in_turns_and_no_more_of_it_by_who_lets_go(
     monkeypatch.setattr(attached_module, "TURN_S", 9.0)
     elsewhere.write(*warned("four"))
     elsewhere.worker.emitted.connect(lambda _: elsewhere.worker.let_go())
-    elsewhere.look()
+    elsewhere.lives = False
+    elsewhere.look(LOOKS_PER_CHECK)
     assert [getattr(one, "message", "") for one in elsewhere.events] == ["one", "two", "three"]
     assert elsewhere.outcomes == []
 
