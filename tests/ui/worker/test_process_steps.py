@@ -36,6 +36,7 @@ class HandProcess(QObject):
         self.command: list[str] | None = None
         self.log: Path | None = None
         self.written: list[bytes] = []
+        self.waited: list[int] = []
         self.out = self.errors = b""
         self.process_id = 0
         self.is_running = self.is_input_over = self.is_killed = self.is_let_go = False
@@ -60,6 +61,11 @@ class HandProcess(QObject):
 
     def kill(self) -> None:
         self.is_killed = True
+
+    def wait(self, milliseconds: int) -> bool:
+        self.waited.append(milliseconds)
+        self.is_running = len(self.waited) < 2
+        return not self.is_running
 
     def let_go(self) -> None:
         self.is_let_go, self.is_running = True, False
@@ -194,6 +200,10 @@ def test_commands_go_to_one_that_runs_and_its_end_is_waited_for(tmp_path: Path) 
     heard.worker.let_go()
     assert heard.process.is_let_go
     assert not heard.worker._silence.isActive()
+    another = Heard(tmp_path)
+    another.worker.start()
+    assert another.worker.wait(50_000)
+    assert [40_000 < one <= 50_000 for one in another.process.waited] == [True, True], "what is left of the time"
 
 
 def test_a_log_is_followed_from_its_end_and_read_to_its_end(tmp_path: Path) -> None:
@@ -231,6 +241,8 @@ def test_a_spare_that_ends_before_its_first_word_is_replaced_by_one_that_is_told
     heard = Heard(tmp_path, log)
     heard.worker.start()
     assert spare.written == [Handover(job_dir=tmp_path, log=log).to_line()]
+    printed = log.read_text() if log is not None else "".join(heard.logged)
+    assert printed == "of its imports\n"
     heard.worker.send(Save())
     heard.worker.close_input()
     spare.end(-9)
