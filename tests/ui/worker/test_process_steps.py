@@ -230,6 +230,26 @@ def test_a_log_is_followed_from_its_end_and_read_to_its_end(tmp_path: Path) -> N
     assert (another.worker._log_file, another.worker._log_poll.isActive()) == (None, False)
 
 
+def test_what_was_said_and_printed_last_is_heard_with_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Heard(tmp_path)
+    heard.worker.start()
+    failed = event.Failed(message="No room.")
+    heard.process.out, heard.process.errors = line(failed).encode(), b"the last words\n"
+    heard.process.end(1)
+    assert (heard.events, heard.logged) == ([failed], ["the last words\n"])
+    assert (heard.outcomes[0].failure, heard.outcomes[0].crashed) == (failed, False)
+    log = tmp_path / "log.txt"
+    monkeypatch.setattr(process, "LOG_BYTES_PER_TURN", 10)
+    written = Heard(tmp_path, log)
+    written.worker.start()
+    log.write_text("".join(chr(ord("a") + number) for number in range(26)))
+    written.process.end(1)
+    assert written.logged == ["abcdefghij", "qrstuvwxyz"], "of a flood at the end its end"
+    assert written.worker._log_file is None
+
+
 @pytest.mark.parametrize("has_log", [False, True])
 def test_a_spare_that_ends_before_its_first_word_is_replaced_by_one_that_is_told_all_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_log: bool
