@@ -394,6 +394,41 @@ def test_a_page_that_nobody_sees_reads_nothing(qtbot: QtBot, queue: QueueSession
     assert cells(page, 2) == ["2.000", "–"]
 
 
+def test_what_changes_while_it_is_read_is_read_afterwards_and_what_has_ended_once(
+    qtbot: QtBot, queue: QueueSession, page: SweepPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    class Counted(RunReader):
+        """A reader that is counted."""
+
+        def __init__(self, run: RunDir) -> None:
+            super().__init__(run)
+            read.append(run.name)
+
+    monkeypatch.setattr("app.ui.queue.sweep_page.RunReader", Counted)
+    opened: list[Path] = []
+    page.open_requested.connect(opened.append)
+    add_sweep(queue, SweepAxis("seed", (1, 2)))
+    settle(qtbot, page)
+    child(page, QPushButton, "sweep.show").click()
+    assert opened == [], "none has a run yet"
+    train_next(queue, 2.0)
+    assert page.is_busy
+    train_next(queue, 1.0)
+    qtbot.waitUntil(lambda: not page.is_busy)
+    assert cells(page, 2) == ["2.000", "1.000"]
+    assert (len(read), page._readers) == (2, {})
+    settle(qtbot, page)
+    assert len(read) == 2, "they have ended"
+    add_sweep(queue, SweepAxis("lora_parameters.rank", (16, 8)))
+    choice = child(page, ChoiceBox, "sweep.choice")
+    assert [choice.itemText(place) for place in range(choice.count())] == [
+        "friendly over LoRA rank", "friendly over Seed",
+    ]  # fmt: skip
+    assert choice.currentIndex() == 1, "what was looked at stays"
+
+
 def test_a_run_whose_folder_is_gone_keeps_its_line_and_one_that_trains_is_read_on(
     qtbot: QtBot, queue: QueueSession, page: SweepPage
 ) -> None:
