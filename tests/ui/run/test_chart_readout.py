@@ -216,6 +216,11 @@ def test_its_buttons_say_and_show_what_they_would_do_now(chart: LossChart) -> No
     reset.click()
     drawn(chart)
     assert image(reset) == of_icon("ph.magnifying-glass-minus")
+    for anew in (lambda: chart.set_figure("learning_rate"), lambda: chart.set_history(RunHistory())):
+        box.sigRangeChangedManually.emit([True, False])
+        anew()
+        drawn(chart)
+        assert image(reset) == of_icon("ph.magnifying-glass-minus"), "another curve is shown whole"
 
 
 def test_a_low_chart_has_no_controls_a_slow_one_rests_and_a_hidden_one_does_nothing(chart: LossChart) -> None:
