@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -216,7 +217,7 @@ def test_its_buttons_say_and_show_what_they_would_do_now(chart: LossChart) -> No
     reset.click()
     drawn(chart)
     assert image(reset) == of_icon("ph.magnifying-glass-minus")
-    for anew in (lambda: chart.set_figure("learning_rate"), lambda: chart.set_history(RunHistory())):
+    for anew in (partial(chart.set_figure, "learning_rate"), partial(chart.set_history, RunHistory())):
         box.sigRangeChangedManually.emit([True, False])
         anew()
         drawn(chart)
