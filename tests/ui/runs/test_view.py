@@ -162,12 +162,27 @@ def test_the_tab_says_what_it_lists_and_how_much_that_takes(qtbot: QtBot, tab: R
     assert child(tab, QLineEdit, "runs.search").text() == ""
 
 
-def test_a_key_leads_to_the_search(qtbot: QtBot, tab: RunsTab) -> None:
+def test_a_list_that_takes_long_is_looked_at_less_often_and_a_key_leads_to_the_search(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir]
+) -> None:
+    tab._began -= 1.0
+    tab._on_scan_finished()
+    assert 40_000 <= tab._poll.interval() < 60_000
+    assert tab._poll.isActive()
+    tab.refresh()
+    assert not tab._poll.isActive(), "it looks now"
+    qtbot.waitUntil(lambda: not tab._scanning.is_busy)
+    assert 2000 <= tab._poll.interval() < 40_000
     tab.activateWindow()
     qtbot.waitUntil(tab.isActiveWindow)
     tab.table.setFocus()
     QTest.keySequence(tab.table, QKeySequence(QKeySequence.StandardKey.Find))
     assert child(tab, QLineEdit, "runs.search").hasFocus()
+    tab.table.customContextMenuRequested.emit(QPoint(5, 5))
+    assert not tab.bar.menu.isVisible(), "nothing is chosen"
+    select(qtbot, tab, *runs[:2])
+    tab._start_rename()
+    assert not tab.table.is_editing, "of several no name is written"
 
 
 def test_notes_that_cannot_be_saved_are_told_and_the_list_stays(
@@ -186,27 +201,6 @@ def test_notes_that_cannot_be_saved_are_told_and_the_list_stays(
     settled(qtbot, tab)
     tags = tab.table.filter.index(2, COLUMN_KEYS.index("tags"))
     assert tags.data() == "x"
-
-
-def test_a_menu_without_a_choice_does_not_open_and_a_name_of_several_is_not_written(
-    qtbot: QtBot, tab: RunsTab, runs: list[RunDir]
-) -> None:
-    tab.table.customContextMenuRequested.emit(QPoint(5, 5))
-    assert not tab.bar.menu.isVisible()
-    select(qtbot, tab, *runs[:2])
-    tab._start_rename()
-    assert not tab.table.is_editing
-
-
-def test_a_list_that_takes_long_is_looked_at_less_often(qtbot: QtBot, tab: RunsTab) -> None:
-    tab._began -= 1.0
-    tab._on_scan_finished()
-    assert 40_000 <= tab._poll.interval() < 60_000
-    assert tab._poll.isActive()
-    tab.refresh()
-    assert not tab._poll.isActive(), "it looks now"
-    qtbot.waitUntil(lambda: not tab._scanning.is_busy)
-    assert 2000 <= tab._poll.interval() < 40_000
 
 
 def test_after_the_last_run_went_the_one_before_it_is_selected(
