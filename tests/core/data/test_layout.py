@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.core.data.column import choice_columns, folded, reads_as_data
-from app.core.data.format import Features
+from app.core.data.format import Features, Format, Layout
 from app.core.data.layout import layout_of
 from app.core.problem import UnusableError
 from tests.core.data.written import checked, told, trained
@@ -354,3 +354,320 @@ def test_a_format_that_is_chosen_is_followed_or_nothing_is(
 ) -> None:
     layout = layout_of(row, Features(data_format=chosen))
     assert (layout and str(layout.format)) == found
+
+
+SHARED = [{"from": "human", "value": "Is it foggy?"}]
+
+
+@pytest.mark.parametrize(
+    ("row", "features", "layout"),
+    [
+        (
+            {"prompt": "a", "completion": "b"},
+            {},
+            Layout(Format.COMPLETION, prompt="prompt", completion="completion", native=True),
+        ),
+        (
+            {"prompt": "a", "completion": "b", "context": "c"},
+            {},
+            Layout(Format.COMPLETION, prompt="prompt", completion="completion", context="context"),
+        ),
+        (
+            {"ask": "a", "say": "b"},
+            {"prompt": "ask", "completion": "say"},
+            Layout(Format.COMPLETION, prompt="ask", completion="say", native=True),
+        ),
+        (
+            {"prompt": TALK[:1], "completion": TALK[1:]},
+            {},
+            Layout(Format.CHAT, prompt="prompt", completion="completion"),
+        ),
+        (
+            {"prompt": "\n\nHuman: a\n\nAssistant: b\n\nHuman: c", "completion": "b"},
+            {},
+            Layout(Format.CHAT, prompt="prompt", completion="completion"),
+        ),
+        (
+            {"prompt": "a", "completion": '{"name": "horn"}', "tools": [{"name": "horn"}]},
+            {},
+            Layout(Format.CHAT, prompt="prompt", completion="completion"),
+        ),
+        ({"messages": TALK}, {}, Layout(Format.CHAT, chat="messages", native=True)),
+        ({"messages": TALK, "system": "s"}, {}, Layout(Format.CHAT, chat="messages", system="system")),
+        ({"messages": str(TALK)}, {}, Layout(Format.CHAT, chat="messages")),
+        ({"messages": SHARED}, {}, Layout(Format.SHAREGPT, chat="messages")),
+        ({"talk": TALK}, {"chat": "talk"}, Layout(Format.CHAT, chat="talk", native=True)),
+        (
+            {"talk": TALK, "chosen": "a", "rejected": "b"},
+            {"chat": "talk"},
+            Layout(Format.CHAT, chat="talk", native=True),
+        ),
+        (
+            {"messages": TALK, "chosen": "a", "rejected": "b"},
+            {},
+            Layout(Format.PREFERENCE, chat="messages", chosen="chosen", rejected="rejected"),
+        ),
+        (
+            {"conversations": SHARED, "system_prompt": "s"},
+            {},
+            Layout(Format.SHAREGPT, chat="conversations", system="system_prompt"),
+        ),
+        ({"dialog": "[]"}, {}, None),
+        ({"dialog": "x [{"}, {}, None),
+        ({"turns": ["a"]}, {}, None),
+        ({"body": "a", "note": "b"}, {"text": "body"}, Layout(Format.TEXT, text="body", native=True)),
+        ({"text": "a", "note": "b"}, {}, Layout(Format.TEXT, text="text", native=True)),
+        ({"content": "a", "n": 5}, {}, Layout(Format.TEXT, text="content")),
+        ({"content": "a", "note": "b"}, {}, None),
+        ({"role": "user", "text": "a", "message_id": 1}, {}, None),
+        ({"role": "user", "text": "a"}, {}, Layout(Format.TEXT, text="text", native=True)),
+        ({"role": "user", "content": "a", "message_id": 1}, {"data_format": "text"}, None),
+        (
+            {"instruction": "a", "output": "b", "input": "c", "system": "s"},
+            {},
+            Layout(Format.ALPACA, prompt="instruction", completion="output", context="input", system="system"),
+        ),
+        ({"instruction": "a", "output": "b"}, {}, Layout(Format.ALPACA, prompt="instruction", completion="output")),
+        ({"instruction": "a"}, {}, None),
+        ({"prompt": "a", "answer": "b"}, {}, Layout(Format.GRPO, prompt="prompt", completion="answer")),
+        ({"q": "a", "a": "b"}, {}, Layout(Format.COMPLETION, prompt="q", completion="a")),
+        ({"q": "a", "a": "b", "b": "c"}, {}, None),
+        (
+            {"question": "a", "choices": ["x"], "answer": 0, "history": []},
+            {},
+            Layout(
+                Format.COMPLETION, prompt="question", completion="answer", history="history", choices=("choices",)
+            ),
+        ),
+        (
+            {"question": "a", "A": "x", "B": "y", "answerKey": "A"},
+            {},
+            Layout(Format.COMPLETION, prompt="question", completion="answerKey", choices=("A", "B")),
+        ),
+        (
+            {"question": "a", "A": "x", "B": "y", "cop": 1},
+            {},
+            Layout(Format.COMPLETION, prompt="question", completion="cop", choices=("A", "B")),
+        ),
+        ({"A": "x", "B": "y", "cop": 1}, {}, None),
+        ({"question": "a", "A": "x", "B": "y"}, {}, None),
+        ({"text": "a", "label": 1}, {}, Layout(Format.COMPLETION, prompt="text", completion="label")),
+        (
+            {"text": "a", "label": 1, "label_text": "good"},
+            {},
+            Layout(Format.COMPLETION, prompt="text", completion="label_text"),
+        ),
+        ({"text": "a", "label": [1]}, {}, Layout(Format.TEXT, text="text", native=True)),
+        ({"text": 5, "label": 1}, {}, Layout(Format.TEXT, text="text", native=True)),
+        ({"text": "a", "label": float("nan")}, {}, Layout(Format.TEXT, text="text", native=True)),
+        ({"text": "a", "label": None}, {}, Layout(Format.COMPLETION, prompt="text", completion="label")),
+        ({"text": "a", "label": 1}, {"text": "other"}, Layout(Format.TEXT, text="text")),
+        ({"sentence": "a", "class": "x"}, {}, Layout(Format.COMPLETION, prompt="sentence", completion="class")),
+        ({"prompt": "a"}, {"train_mode": "grpo"}, None),
+        ({"prompt": "a"}, {"train_mode": "online_dpo"}, Layout(Format.GRPO, prompt="prompt")),
+        ({"prompt": "a"}, {}, None),
+        (
+            {"prompt": "a", "chosen": "b", "rejected": "c"},
+            {},
+            Layout(Format.PREFERENCE, prompt="prompt", chosen="chosen", rejected="rejected"),
+        ),
+        (
+            {"prompt": "a", "chosen": "b", "rejected": "c"},
+            {"train_mode": "dpo"},
+            Layout(Format.PREFERENCE, prompt="prompt", chosen="chosen", rejected="rejected"),
+        ),
+        (
+            {"prompt": "a", "completion": "x", "chosen": "b", "rejected": "c"},
+            {"train_mode": "dpo"},
+            Layout(Format.PREFERENCE, prompt="prompt", chosen="chosen", rejected="rejected"),
+        ),
+        (
+            {"prompt": "a", "completion": "x", "chosen": "b", "rejected": "c"},
+            {},
+            Layout(Format.COMPLETION, prompt="prompt", completion="completion", native=True),
+        ),
+        (
+            {"instruction": "a", "input": "i", "chosen": "b", "rejected": "c", "system": "s"},
+            {"train_mode": "dpo"},
+            Layout(
+                Format.PREFERENCE,
+                prompt="instruction",
+                context="input",
+                system="system",
+                chosen="chosen",
+                rejected="rejected",
+            ),
+        ),
+        (
+            {"chosen": TALK, "rejected": TALK},
+            {"train_mode": "dpo"},
+            Layout(Format.PREFERENCE, chosen="chosen", rejected="rejected"),
+        ),
+        (
+            {"messages": TALK, "chosen": "b", "rejected": "c"},
+            {"train_mode": "dpo"},
+            Layout(Format.PREFERENCE, chat="messages", chosen="chosen", rejected="rejected"),
+        ),
+        (
+            {"context": TALK, "response1": "b", "response2": "c", "overall_preference": 1},
+            {"train_mode": "dpo"},
+            Layout(
+                Format.PREFERENCE,
+                chat="context",
+                chosen="response1",
+                rejected="response2",
+                verdict="overall_preference",
+            ),
+        ),
+        (
+            {"context": "x", "response1": "b", "response2": "c", "overall_preference": 1},
+            {"train_mode": "dpo"},
+            Layout(
+                Format.PREFERENCE,
+                context="context",
+                chosen="response1",
+                rejected="response2",
+                verdict="overall_preference",
+            ),
+        ),
+        (
+            {"prompt": "p", "response_a": "b", "response_b": "c", "winner": "a"},
+            {"train_mode": "dpo"},
+            Layout(
+                Format.PREFERENCE, prompt="prompt", chosen="response_a", rejected="response_b", verdict="winner"
+            ),
+        ),
+        ({"prompt": "p", "response_a": "b", "response_b": "c"}, {"train_mode": "dpo"}, None),
+        (
+            {"question": "q", "chosen": "b", "rejected": "c"},
+            {"train_mode": "dpo", "prompt": "chosen"},
+            Layout(Format.PREFERENCE, chosen="chosen", rejected="rejected"),
+        ),
+        (
+            {"prompt": "a", "completion": "b", "label": True},
+            {"train_mode": "kto"},
+            Layout(Format.LABELLED, prompt="prompt", completion="completion", label="label"),
+        ),
+        (
+            {"prompt": "a", "completion": "b", "label": "x"},
+            {"train_mode": "kto"},
+            Layout(Format.LABELLED, prompt="prompt", completion="completion", label="label"),
+        ),
+        (
+            {"prompt": "a", "completion": "b", "label": True},
+            {},
+            Layout(Format.LABELLED, prompt="prompt", completion="completion", label="label"),
+        ),
+        (
+            {"prompt": "a", "completion": "b", "label": "x"},
+            {},
+            Layout(Format.COMPLETION, prompt="prompt", completion="completion", native=True),
+        ),
+        (
+            {"prompt": "a", "completion": "b", "label": True},
+            {"good_only": True},
+            Layout(Format.COMPLETION, prompt="prompt", completion="completion", label="label"),
+        ),
+        (
+            {"prompt": "a", "completion": "b", "label": True},
+            {"data_format": "completion"},
+            Layout(Format.COMPLETION, prompt="prompt", completion="completion", native=True),
+        ),
+        (
+            {"messages": TALK, "label": True},
+            {"train_mode": "kto"},
+            Layout(Format.LABELLED, chat="messages", label="label"),
+        ),
+        (
+            {"messages": TALK, "label": True},
+            {"train_mode": "kto", "data_format": "chat"},
+            Layout(Format.LABELLED, chat="messages", label="label"),
+        ),
+        ({"messages": TALK, "label": True}, {}, Layout(Format.LABELLED, chat="messages", label="label")),
+        ({"messages": "x", "label": True}, {}, Layout(Format.CHAT, chat="messages")),
+        (
+            {"instruction": "a", "output": "b", "input": "i", "label": True},
+            {"train_mode": "kto"},
+            Layout(Format.LABELLED, prompt="instruction", completion="output", context="input", label="label"),
+        ),
+        (
+            {"question": "a", "answer": "b", "label": True},
+            {"train_mode": "kto"},
+            Layout(Format.LABELLED, prompt="question", completion="answer", label="label"),
+        ),
+        (
+            {"text": "a", "label": True},
+            {"train_mode": "kto", "data_format": "text"},
+            Layout(Format.TEXT, text="text", native=True),
+        ),
+        (
+            {"prompt": "a", "chosen": "b", "rejected": "c", "label": True},
+            {"train_mode": "kto"},
+            Layout(Format.PREFERENCE, prompt="prompt", chosen="chosen", rejected="rejected"),
+        ),
+        (
+            {"prompt": "a", "answer": "b"},
+            {"train_mode": "grpo"},
+            Layout(Format.GRPO, prompt="prompt", completion="answer"),
+        ),
+        (
+            {"question": "a", "answer": "b", "solution": "c"},
+            {"train_mode": "grpo"},
+            Layout(Format.GRPO, prompt="question", completion="answer"),
+        ),
+        (
+            {"prompt": TALK, "reward_model": {"ground_truth": "5"}},
+            {"train_mode": "grpo"},
+            Layout(Format.GRPO, prompt="prompt", completion="reward_model.ground_truth"),
+        ),
+        ({"prompt": "a", "reward_model": {"style": "5"}}, {"train_mode": "grpo"}, None),
+        (
+            {"messages": TALK, "ground_truth": "b"},
+            {"train_mode": "grpo"},
+            Layout(Format.GRPO, chat="messages", completion="ground_truth"),
+        ),
+        ({"messages": "x", "ground_truth": "b"}, {"train_mode": "grpo"}, Layout(Format.CHAT, chat="messages")),
+        (
+            {"instruction": "a", "input": "i", "answer": "b"},
+            {"train_mode": "grpo"},
+            Layout(Format.GRPO, prompt="instruction", completion="answer", context="input"),
+        ),
+        (
+            {"ask": "a", "say": "b", "answer": "x"},
+            {"train_mode": "grpo", "prompt": "ask", "completion": "say"},
+            Layout(Format.COMPLETION, prompt="ask", completion="say", native=True),
+        ),
+        ({"answer": "b"}, {"train_mode": "grpo"}, None),
+        ({"messages": TALK}, {"data_format": "chat"}, Layout(Format.CHAT, chat="messages", native=True)),
+        (
+            {"messages": TALK, "prompt": "a", "completion": "b"},
+            {"data_format": "chat"},
+            Layout(Format.CHAT, chat="messages"),
+        ),
+        (
+            {"prompt": "a", "completion": "b"},
+            {"data_format": "chat"},
+            Layout(Format.COMPLETION, prompt="prompt", completion="completion", native=True),
+        ),
+        (
+            {"prompt": "a", "completion": "b", "text": "t"},
+            {"data_format": "text"},
+            Layout(Format.TEXT, text="text"),
+        ),
+        ({"text": "t"}, {"data_format": "text"}, Layout(Format.TEXT, text="text", native=True)),
+        ({"code": "t", "messages": TALK}, {"data_format": "text"}, Layout(Format.TEXT, text="code")),
+        ({"code": "t"}, {"data_format": "text"}, Layout(Format.TEXT, text="code")),
+        (
+            {"prompt": "a", "answer": "b"},
+            {"data_format": "completion"},
+            Layout(Format.COMPLETION, prompt="prompt", completion="answer"),
+        ),
+        (
+            {"prompt": "a", "completion": "b"},
+            {"data_format": "completion", "train_mode": "dpo"},
+            Layout(Format.COMPLETION, prompt="prompt", completion="completion", native=True),
+        ),
+    ],
+)
+def test_the_layout_of_a_row(row: dict[str, Any], features: dict[str, Any], layout: Layout | None) -> None:
+    assert layout_of(row, Features(**features)) == layout

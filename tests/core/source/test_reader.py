@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -189,3 +190,52 @@ def test_numbers_of_classes_are_read_as_their_names(kind: str, tmp_path: Path) -
     assert [row["label"] for row in report.preview] == ["calm", "storm", None]
     assert (report.target, report.examples) == ("completion", 2)
     assert [(finding.line, finding.kind) for finding in report.errors] == [(3, "missing_field")]
+
+
+HALF = "half_character: It holds half of a character (a lone surrogate escape such as \\ud83d)."
+
+
+def rows_of(path: Path, content: str | bytes) -> list[tuple[int, Any]]:
+    """The rows of a file with this content; of a fault its kind and what is said."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    found = read_rows(inspect_file(path))
+    return [(line, f"{row.kind}: {row.reason}" if isinstance(row, RowFault) else row) for line, row in found]
+
+
+@pytest.mark.parametrize(
+    "name, content, rows",
+    [
+        ("a.jsonl", b'{"a": "\xc3\xa4"}\n\n {"b": NaN}\n{"a": "\\ud83d"}\n{"a" 1}\n{"a": [1\n{"c": "\xff"}\n',
+         [(1, {"a": "\u00e4"}), (2, "empty_line: The line is empty."), (3, "nan"),
+          (4, HALF),
+          (5, "broken_json: Expecting ':' delimiter at column 6, near '1}'."),
+          (6, "broken_json: The JSON breaks off at column 9."),
+          (7, "bad_encoding: Byte 0xFF at position 8 is not UTF-8.")]),
+        ("b.jsonl", '{"a": 1, "a": 2, "bb": 1, "bb": 2}\n',
+         [(1, "repeated_name: `a`, `bb` stands twice in the row; the last is taken."), (1, {"a": 2, "bb": 2})]),
+        ("c.json", '{"prompt": ["a", "b"], "prompt": ["c", "d"], "text": ["e", "f"]}',
+         [(1, "repeated_name: `prompt` stands twice in the row; the last is taken."),
+          (1, {"prompt": "c", "text": "e"}), (2, {"prompt": "d", "text": "f"})]),
+        ("d.json", '[{"a": 1}, {"a": "\\ud83d"}]',
+         [(1, {"a": 1}), (2, HALF)]),
+        ("e.csv", 'prompt,text\na,b\n\n ,\nc\nd,"x" y\ne,"two\nlines"\nf,g,h\n"never\nclosed',
+         [(2, {"prompt": "a", "text": "b"}), (3, "empty_line: The line is empty."),
+          (4, {"prompt": " ", "text": ""}),
+          (5, "broken_record: The number of fields is 1, that of column names 2."),
+          (6, "broken_record: A quote inside a quoted field is not doubled."),
+          (7, {"prompt": "e", "text": "two\nlines"}),
+          (9, "broken_record: The number of fields is 3, that of column names 2."),
+          (10, "broken_record: A quote is opened and never closed, up to line 11.")]),
+        ("f.csv", "sep=;\nprompt;text\na;b\n", [(3, {"prompt": "a", "text": "b"})]),
+        ("g.csv", "prompt, ,prompt,prompt\na,b,c,d\n",
+         [(1, "unusual_header: `prompt` stands there again and is called `prompt (2)`; `prompt` stands there again "
+              "and is called `prompt (3)`."),
+          (2, {"prompt": "a", "": "b", "prompt (2)": "c", "prompt (3)": "d"})]),
+        ("h.txt", "a\n\f\nb\n", [(1, {"text": "a", "_overlap": 0}), (3, {"text": "b", "_overlap": 0})]),
+    ],
+)  # fmt: skip
+def test_the_rows_of_a_file_with_all_that_is_wrong_in_it(
+    name: str, content: str | bytes, rows: list[tuple[int, Any]], tmp_path: Path
+) -> None:
+    found = rows_of(tmp_path / name, content)
+    assert [(line, "nan" if row != row or str(row) == "{'b': nan}" else row) for line, row in found] == rows
