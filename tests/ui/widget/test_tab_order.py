@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QGridLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from app.ui.form.store import ConfigStore
 from app.ui.run.session import RunSession
-from app.ui.widget.tab_order import follow_page, stops
+from app.ui.widget.tab_order import follow_page, stops, wrapped_stop
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
 
@@ -65,3 +76,46 @@ def test_tab_goes_down_the_form_also_through_what_came_late(qtbot: QtBot) -> Non
     column = window.setup_tab.columns
     fields = [window.setup_tab.fields[name].mapTo(column, QPoint()).y() for name in ("model", "learning_rate")]
     assert fields == sorted(fields)
+
+
+def test_tab_goes_on_at_the_other_end(qtbot: QtBot) -> None:
+    page = QWidget()
+    qtbot.addWidget(page)
+    first, hidden, off, last = (QLineEdit(page) for _ in range(4))
+    page.show()
+    hidden.hide()
+    off.setEnabled(False)
+    found = [hidden, first, off, last, hidden]
+    assert [wrapped_stop(at, True, found) for at in (first, last, None)] == [None, first, None]
+    assert [wrapped_stop(at, False, found) for at in (first, last, None)] == [last, None, None]
+    assert wrapped_stop(first, True, [first]) is first
+    assert wrapped_stop(None, True, []) is None
+    assert wrapped_stop(first, True, [hidden, off]) is None
+
+
+def test_only_what_is_seen_is_stopped_at_where_that_is_asked_for(qtbot: QtBot) -> None:
+    page = QWidget()
+    qtbot.addWidget(page)
+    layout = QVBoxLayout(page)
+    area, splitter, free = QScrollArea(), QSplitter(Qt.Orientation.Horizontal), QWidget()
+    inner, left, right = QLineEdit(), QLineEdit(), QLineEdit()
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setWidget(inner)
+    splitter.addWidget(right)
+    splitter.insertWidget(0, left)
+    lower, upper, beside = (QLineEdit(free) for _ in range(3))
+    lower.move(0, 40)
+    beside.move(200, 0)
+    empty = QScrollArea()
+    empty.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    for part in (area, splitter, free, empty, QLabel("no stop")):
+        layout.addWidget(part)
+    layout.addStretch(1)
+    page.show()
+    upper.hide()
+    every = [inner, left, right, upper, beside, lower]
+    assert stops(page) == every
+    assert stops(page, only_shown=True) == [one for one in every if one is not upper]
+    left.hide()
+    splitter.hide()
+    assert stops(page, only_shown=True) == [inner, beside, lower]
