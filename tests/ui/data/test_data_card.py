@@ -1,4 +1,4 @@
-"""The card "Data" and its dialog by hand: what is offered without data, what is chosen, what the window is called."""
+"""The card "Data" and its dialog by hand: what is offered without data, what is chosen, what the window is told."""
 
 from __future__ import annotations
 
