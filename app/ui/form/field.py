@@ -196,7 +196,9 @@ class Field(QWidget):
             return next((text for choice, text in self.spec.choices if choice == value), str(value))
         if isinstance(value, bool):
             return tr("on") if value else tr("off")
-        return f"{value:g}" if isinstance(value, float) else str(value or tr("nothing"))
+        if isinstance(value, float):
+            return f"{value:g}"
+        return tr("nothing") if value in ("", None) else str(value)
 
     def _is_default(self) -> bool:
         value = self._store.value(self.path)

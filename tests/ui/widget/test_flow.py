@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -58,3 +58,48 @@ def test_what_is_hidden_takes_no_room_and_what_expands_takes_the_rest(room: QWid
     first.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     flow.activate()
     assert (first.width(), last.x(), last.width()) == (292, 300, WIDTH)
+
+
+def test_it_stands_at_the_lower_edge_where_it_is_told_so(room: QWidget) -> None:
+    flow = Flow(gap=GAP)
+    flow.setAlignment(Qt.AlignmentFlag.AlignBottom)
+    buttons = shown(room, 250, flow)
+    flow.setGeometry(QRect(10, 20, 250, 100))
+    # Two lines of 30 with 8 between them, up to 120.
+    assert [(button.x(), button.y()) for button in buttons] == [(10, 52), (118, 52), (10, 90)]
+    flow.setGeometry(QRect(10, 20, 250, 40))  # less than they take: from the top
+    assert [button.y() for button in buttons] == [20, 20, 58]
+
+
+def test_what_is_put_first_or_taken_out(room: QWidget) -> None:
+    flow = Flow(gap=GAP)
+    buttons = shown(room, 900, flow)
+    before = flow.heightForWidth(100)
+    first = QFrame(room)
+    first.setMinimumSize(50, 40)
+    first.setMaximumHeight(40)
+    flow.insert_first(first)
+    first.show()
+    flow.activate()
+    assert [part.x() for part in (first, *buttons)] == [0, 58, 166, 274]
+    assert flow.heightForWidth(100) == before + 40 + GAP, "it is measured anew"
+    assert (flow.sizeHint().height(), flow.minimumSize().height()) == (40, 40)
+    assert (flow.count(), flow.itemAt(4), flow.itemAt(-1), flow.takeAt(4), flow.takeAt(-1)) == (4, *[None] * 4)
+    taken = flow.takeAt(0)
+    assert taken is not None
+    assert (taken.widget(), flow.count()) == (first, 3)
+    assert flow.expandingDirections() == Qt.Orientation(0)
+    assert flow.hasHeightForWidth()
+
+
+def test_a_part_is_no_wider_than_its_line_or_than_it_may_be(room: QWidget) -> None:
+    flow = Flow(gap=GAP)
+    first, second, third = shown(room, 60, flow)
+    assert [part.width() for part in (first, second, third)] == [WIDTH] * 3, "Qt keeps its least"
+    first.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    first.setMaximumWidth(150)
+    room.resize(400, 200)
+    flow.activate()
+    assert (first.width(), second.x()) == (150, 158)
+    empty = Flow()
+    assert (empty.sizeHint().height(), empty.minimumSize().width(), empty.heightForWidth(90)) == (0, 0, 0)
