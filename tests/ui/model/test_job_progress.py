@@ -22,6 +22,9 @@ def test_prompts_are_counted_and_bytes_have_their_unit(progress: JobProgress) ->
     progress.show_progress(event.Progressed(phase="Reading", done=2, total=8))
     assert progress.text.text() == "Reading · 2 of 8"
     assert progress.bar.value() * 4 == progress.bar.maximum()
+    assert progress.bar.minimum() == 0
+    progress.show_progress(event.Progressed(phase="Looking", done=1, total=2))
+    assert (progress.text.text(), progress.bar.value() * 2) == ("Looking · 1 of 2", progress.bar.maximum())
     # Another phase: nothing of the former one's rate.
     progress.show_progress(event.Progressed(phase="Writing", done=1_000_000, total=4_000_000, in_bytes=True))
     assert progress.text.text() == "Writing · 1\u00a0MB of 4\u00a0MB"

@@ -10,6 +10,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
 from app.core.protocol.command import Stop
 from app.core.protocol.job import ProbeJob, read_job
+from app.core.setup.memory_term import StepSize
 from app.core.setup.step_plan import StepPlan
 from app.core.target.selection import resolve
 from app.ui.setup.probe_bar import READY_TEXT, ProbeBar, ProbeQuestion
@@ -61,13 +62,20 @@ def test_it_follows_the_worker_and_says_how_it_ended(
         "width": 2_048, "targets": 2_048, "step_s": 0.12345,
     }  # fmt: skip
     monkeypatch.setattr("app.core.setup.duration.Pace.from_dict", lambda found: ("pace", found))
-    monkeypatch.setattr("app.core.setup.memory.calibrate", lambda *_words, **_more: "calibration")
+    asked: list[object] = []
+
+    def calibrate(*words: object, **more: object) -> str:
+        asked.extend((words[3], more["probed"]))
+        return "calibration"
+
+    monkeypatch.setattr("app.core.setup.memory.calibrate", calibrate)
     monkeypatch.setattr("app.core.setup.step_plan.StepPlan.counted", lambda *_words, **_more: StepPlan(config))
     workers[-1].say(event.Result(name="probe", data=data))
     assert told == [], "until it has ended"
     workers[-1].end(event.Finished())
     said = "Measured at 1,000 × 2,048 tokens at a time: 0.123\u00a0s an iteration."
     assert shown() == ("Measure", said, "good")
+    assert asked == [1_000_000_000, StepSize(1_000, 2_048, 2_048)]
     found: list[object] = [told, bar.calibration, bar.pace]
     assert found == [["calibration"], "calibration", ("pace", pace)]
     bar.forget("batch_size")
