@@ -188,6 +188,9 @@ def test_known_models_say_what_they_take_and_their_licence(search: HubSearchPage
         "Licence: Apache 2.0, not gated: no account is needed.",
     ]
     assert (cells[0].data(COLOR), cells[3].data(COLOR).name()) == (None, c.good)
+    search.known_view.selectRow(0)
+    assert search.name.text() == f"{known.rows[0].id} · Trying things out: trains in minutes, knows little"
+    assert search.where.text().startswith("269\u00a0MB as bf16 · goes to the Hugging Face cache (")
     gated = KnownTable([KnownModel("a/b", 8, 4.0, "4-bit", "Llama", True, "Chats")], 5e9, lambda _: "")
     assert gated.index(0, 4).data() == "Llama, gated"
     assert gated.index(0, 0).data(TIP).splitlines()[-1] == "Licence: Llama, gated."
@@ -216,7 +219,8 @@ def test_what_is_chosen_is_told_with_its_size_and_place(
     (part / "a.incomplete").write_bytes(b"x" * 2_000)
     search.refresh()
     assert (search.state_of(search.table.rows[1]), buttons(search)) == ("stopped at 2\u00a0kB", "Resume")
-    finder.entries = [ModelEntry("elsewhere", tmp_path / "d" / "untold", 1, "llama")]
+    other = ModelEntry("other", tmp_path, 1, "llama", cached=True)
+    finder.entries = [ModelEntry("elsewhere", tmp_path / "d" / "untold", 1, "llama"), other]
     redrawn: list[str] = []
     search.table.dataChanged.connect(lambda *_: redrawn.append("found"))
     search.known.dataChanged.connect(lambda *_: redrawn.append("known"))
@@ -227,7 +231,7 @@ def test_what_is_chosen_is_told_with_its_size_and_place(
     search.chosen.connect(chosen.append)
     search.use_button.click()
     cached = ModelEntry("d/untold", tmp_path / "cached", 1, "llama", cached=True)
-    finder.entries = [ModelEntry("other", tmp_path, 1, "llama", cached=True), cached]
+    finder.entries = [other, cached]
     search.use_button.click()
     assert chosen == [str(tmp_path / "d" / "untold"), "d/untold"]
     keep_settings(offline=True)
