@@ -643,8 +643,12 @@ def test_the_question_that_was_answered_stands_above_its_answers_whatever_is_typ
     press(tab, "compare.ask")
     answer(workers[0], "Oslo.", "Ho!")
     assert above.text() == "And of Norway?"
+    tab.prompt.setPlainText("a " * 200)
+    press(tab, "compare.ask")
+    assert above.text() == ("a " * 150).strip(), "what stands in one line is cut"
+    answer(workers[0], "One.", "Two.")
     press(tab, "compare.new")
-    assert not above.isVisible()
+    assert (above.isVisible(), above.text()) == (False, "")
 
 
 def test_a_new_column_is_no_copy_of_one_that_has_another_name_by_now(tab: CompareTab, run: RunDir) -> None:

@@ -313,6 +313,22 @@ def test_a_page_can_be_judged_anew_when_its_vote_was_forgotten(
     assert [vote.winner for vote in votes()] == [1]
 
 
+def test_votes_that_are_forgotten_are_asked_for_on_each_of_their_pages(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    three_answered(tab, run, workers)
+    press(tab, "judging.0")
+    press(tab, "compare.page.back")
+    press(tab, "judging.tie")
+    judged = [page.last.judged for page in tab.session.pages]
+    tab._judging.forget()
+    assert (judged, [page.last.judged for page in tab.session.pages]) == ([False, True, True], [False] * 3)
+    assert (chosen(tab), votes()) == ([], ())
+    press(tab, "compare.page.on")
+    assert chosen(tab) == []
+    assert said(tab) == f"{ASKS} ← and → turn the pages."
+
+
 def test_a_question_asked_again_with_the_same_answers_is_one_question(
     tab: CompareTab, run: RunDir, workers: list[FakeWorker]
 ) -> None:
