@@ -92,6 +92,8 @@ def test_weights_are_chosen_where_a_run_has_several(qtbot: QtBot, home: Path, tm
     chooser = AnswerChooser(CandidateList())
     qtbot.addWidget(chooser)
     chooser.show()
+    nobody = (chooser.box.currentIndex(), chooser.checkpoints.isVisible(), chooser.box.toolTip())
+    assert nobody == (-1, False, "Who answers in this column")
     shown = []
     many = run_with_checkpoints(home / "data" / "runs", base_folder(tmp_path / "base"), questions=0)
     two = run_named("two")
