@@ -157,6 +157,8 @@ def test_thinking_is_folded_away_until_it_is_asked_for(view: AnswerView) -> None
     click(view, "Thinking")
     view.show_turns([("", "<think>other short words</think>Yes.")], whole=True)
     assert "short" not in view.toPlainText(), "another answer is folded"
+    view.show_turns([("", "First.\n<think>one two</think>Yes.")], whole=True)
+    assert view.toPlainText().split("\n") == ["First.", "▸ Thinking · 2 words", "Yes."]
 
 
 def test_nothing_is_loaded_and_html_is_text(view: AnswerView, monkeypatch: pytest.MonkeyPatch) -> None:

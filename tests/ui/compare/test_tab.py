@@ -374,7 +374,8 @@ def test_training_takes_the_memory_back(
 
 
 def test_an_idle_model_is_freed(qtbot: QtBot, workers: list[FakeWorker]) -> None:
-    answerer = Answerer(idle_ms=20)
+    usual, answerer = Answerer(), Answerer(idle_ms=20)
+    assert (usual._idle.interval(), answerer._idle.interval()) == (300_000, 20), "five minutes for people"
     answerer.ask("/base", [None], [QUESTION])
     qtbot.wait(40)
     assert answerer.is_loaded
