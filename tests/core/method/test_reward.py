@@ -12,6 +12,7 @@ from app.core.method.reward import (
     declared,
     explanation,
     register_reward_function,
+    reward_doubts,
 )
 
 TAGGED = "<think>Two and three.</think>\n<answer>5</answer>"
@@ -104,3 +105,56 @@ def helper(text): ...
         Declared("first", 4, "Counts."), Declared("named", 7, ""), Declared("also", 9, ""),
         Declared("plain", 10, ""),
     ]  # fmt: skip
+
+
+def test_decorators_of_others_register_nothing() -> None:
+    source = """
+@functools.cache
+def one(prompts, completions, answer): ...
+@other()
+def two(text): ...
+@register_reward_function
+def three(text): ...
+@register_reward_function(3)
+def four(text): ...
+@register_reward_function(name=word)
+def five(text): ...
+class Six:
+    def six(self, prompts, completions, answer): ...
+def seven(prompts, completions): ...
+"""
+    assert [one.name for one in declared(source)] == ["one", "four", "five"]
+
+
+LONG_TEXT = "So many ships, " * 7
+
+
+@pytest.mark.parametrize(
+    ("name", "references", "said"),
+    [
+        ("contains_answer", ["", " "],
+         "`contains_answer` compares with a reference answer, and the rows have none: all answers earn 0."),
+        ("last_number", [""],
+         "`last_number` compares with a reference answer, and the rows have none: all answers earn 0."),
+        ("exact_match", ["", "", "a"],
+         "`exact_match` can hardly give a right answer its point: 2 of 3 reference answers are empty."),
+        ("exact_match", ["", "a"], ""),
+        ("tagged_answer", [LONG_TEXT, "a\nb", "a"],
+         "`tagged_answer` can hardly give a right answer its point: 2 of 3 reference answers are long, and it "
+         "would have to hold all of it."),
+        ("tagged_answer", [LONG_TEXT, "a"], ""),
+        ("exact_match", ["a" * 100, "a\n"], ""),
+        ("exact_match", ["a" * 101],
+         "`exact_match` can hardly give a right answer its point: the reference answer is long, and it would have "
+         "to hold all of it."),
+        ("last_number", ["a", "b", "3"],
+         "`last_number` can hardly give a right answer its point: 2 of 3 reference answers are without a number."),
+        ("last_number", ["a", "3"], ""),
+        ("last_number", [LONG_TEXT + "3"], ""),
+        ("short", ["", ""], ""),
+        ("short", [], ""),
+    ],
+)  # fmt: skip
+def test_a_function_that_can_hardly_give_its_point_is_doubted(name: str, references: list[str], said: str) -> None:
+    assert reward_doubts([name], references) == ([said] if said else [])
+    assert reward_doubts([name, "mine"], references) == ([said] if said else [])

@@ -12,11 +12,12 @@ from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
 from app.core.model.module_group import Group
 from app.core.problem import Severity, errors
-from app.core.setup.target_check import check_targets
+from app.core.setup.target_check import check_inspected, check_targets
 from app.core.target.key import adapted_by, keys_for
-from app.core.target.pattern import match_pattern, split_patterns
+from app.core.target.pattern import available_names, match_pattern, patterns_text, split_patterns
+from app.core.target.preset import choose_preset
 from app.core.target.selection import group_counts, preset_costs, resolve, selection_to_targets
-from tests.core.inspections import ATTENTION, MLP, hybrid, llama, mixture
+from tests.core.inspections import ATTENTION, MLP, STATE, hybrid, llama, mixture, model
 
 
 def config(targets: str = "full", **values: Any) -> TrainConfig:
@@ -57,7 +58,12 @@ def test_routers_are_only_in_everything_linear() -> None:
 def test_dora_leaves_experts_out_and_says_so() -> None:
     selection = resolve(mixture(), config(fine_tune_type="dora"))
     assert {module.group for module in selection.modules} == {Group.ATTENTION}
-    assert [(p.path, p.severity) for p in selection.problems] == [("fine_tune_type", Severity.WARNING)]
+    [problem] = selection.problems
+    assert (problem.path, problem.severity) == ("fine_tune_type", Severity.WARNING)
+    assert problem.text == (
+        "6 modules stay as they are (gate_proj, down_proj): mlx-lm has no DoRA for experts (SwitchLinear). "
+        "LoRA adapts them."
+    )
 
 
 def test_dora_on_experts_alone_is_an_error() -> None:
@@ -140,6 +146,122 @@ def test_pattern_of_something_that_takes_no_adapter() -> None:
     assert [p.severity for p in mixed.problems] == [Severity.NOTE]
 
 
+LISTED = (
+    "There is: self_attn.q_proj, self_attn.k_proj, self_attn.v_proj, self_attn.o_proj, mlp.gate_proj, mlp.up_proj, "
+    "mlp.down_proj, model.embed_tokens, lm_head."
+)
+
+
+@pytest.mark.parametrize(
+    ("targets", "severity", "said"),
+    [
+        ("''", Severity.WARNING, "The empty pattern '' matches everything: all 9 matrices that can be adapted, "
+         "embeddings too. This is not recommended: they are too many. Choose 'full', or name the matrices."),
+        ("UP_PROJ", Severity.NOTE,
+         "'UP_PROJ' matches only if upper and lower case do not count: model.layers.0.mlp.up_proj."),
+        ("q_proj, up_porj", Severity.ERROR,
+         "'up_porj' matches no module of this model. Did you mean up_proj or mlp.up_proj or v_proj?"),
+        ("q_proj, xyz", Severity.ERROR, "'xyz' matches no module of this model. Look at the list of modules."),
+        ("q_proj, conv1d", Severity.ERROR,
+         "'conv1d' names model.layers.0.conv1d, which cannot be adapted. A convolution."),
+        ("layers.0", Severity.NOTE, "'layers.0': only q_proj, k_proj, v_proj, o_proj, gate_proj, down_proj, "
+         "up_proj can be adapted, model.layers.0.conv1d cannot. A convolution."),
+        ("xyz", Severity.ERROR, f"Targets 'xyz' match nothing that could be trained in this model. {LISTED}"),
+        ("up_porj", Severity.ERROR, "Targets 'up_porj' match nothing that could be trained in this model. "
+         f"Did you mean up_proj or mlp.up_proj or v_proj? {LISTED}"),
+    ],
+)  # fmt: skip
+def test_what_is_odd_about_targets_is_told_whole(targets: str, severity: Severity, said: str) -> None:
+    [problem] = resolve(llama(), config(targets)).problems
+    assert (problem.path, problem.severity) == ("targets", severity)
+    assert problem.text == said
+
+
+def test_nothing_that_this_type_of_adapter_can_train_is_told() -> None:
+    found = resolve(mixture(), config("switch_mlp", fine_tune_type="dora")).problems
+    assert [one.message for one in errors(found)] == [
+        "Nothing that targets 'switch_mlp' match can take this type of adapter."
+    ]
+    empty = Inspection(modules=(llama().by_path["model.layers.0.conv1d"],))
+    (problem,) = resolve(empty, config()).problems
+    assert problem.text == (
+        "No matrix in the layers of this model can be adapted: A convolution. "
+        "Choose another model; of some there are versions that are not packed."
+    )
+    (problem,) = errors(resolve(Inspection(source="header"), config()).problems)
+    assert problem.hint == "There is nothing in it that mlx-lm can adapt."
+
+
+def test_a_list_of_names_that_is_too_long_is_cut() -> None:
+    assert available_names(llama(), 2) == "self_attn.q_proj, self_attn.k_proj and 7 more"
+    assert available_names(llama(), 9).endswith("model.embed_tokens, lm_head")
+    assert [match_pattern(llama(), "proj").examples, match_pattern(llama(), "none").examples] == [
+        tuple(f"model.layers.0.self_attn.{name}" for name in ("q_proj", "k_proj", "v_proj")), (),
+    ]  # fmt: skip
+    assert patterns_text(["a", " ", "b "]) == "a, '', b"
+
+
+def named(inspection: Inspection, preset: str) -> tuple[list[str], str]:
+    choice = choose_preset(inspection, preset)
+    return list(dict.fromkeys(module.name for module in choice.modules)), choice.note
+
+
+def test_presets_say_where_a_model_has_something_else_in_their_place() -> None:
+    states = model([STATE | MLP] * 2)
+    assert named(states, "attention") == (
+        ["in_proj", "out_proj"], "This model has no attention; its state-space projections take that place."
+    )  # fmt: skip
+    assert named(states, "minimal") == (
+        ["in_proj", "out_proj"],
+        "This model has no attention; the input and output of its state space take that place.",
+    )
+    assert named(states, "full")[0] == ["in_proj", "out_proj", "gate_proj", "down_proj", "up_proj"]
+    bare = model([MLP] * 2)
+    assert [named(bare, preset) for preset in ("attention", "minimal")] == [([], "")] * 2
+    fused = model([{"attn.qkv_proj": (192, 64), "attn.o_proj": (64, 64)} | MLP])
+    assert named(fused, "minimal") == (
+        ["qkv_proj"], "Query, key and value are one matrix here, which is adapted as a whole."
+    )  # fmt: skip
+    assert named(llama(), "minimal") == (["q_proj", "v_proj"], "")
+    assert named(mixture(), "mlp") == (["gate_proj", "down_proj"], "")
+    assert named(mixture(), "linear")[0] == [
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "down_proj",
+        "gate",
+    ]
+    with pytest.raises(KeyError):
+        choose_preset(llama(), "all")
+
+
+def test_of_headers_alone_names_decide() -> None:
+    encoder = model([{"attention.self.query": (64, 64), "attention.self.key": (64, 64),
+                      "attention.self.value": (64, 64), "output.dense": (64, 128)}])  # fmt: skip
+    of_headers = encoder.model_copy(update={"source": "header"})
+    for preset in ("full", "attention"):
+        assert named(of_headers, preset) == (["query", "key", "value"], "")
+    assert "dense" in named(encoder, "full")[0]
+    odd = model([{"one.a": (64, 64), "two.b": (64, 64)}]).model_copy(update={"source": "header"})
+    assert named(odd, "full") == (
+        ["a", "b"], "The names do not tell attention and MLP apart: all linear layers are taken."
+    )  # fmt: skip
+
+
+def test_an_adapter_s_file_is_its_numbers_and_its_header() -> None:
+    for kind, tensors in (("lora", 2), ("dora", 3)):
+        found = resolve(llama(1), config("lm_head", fine_tune_type=kind))
+        assert found.adapter_bytes == 4 * found.trainable_parameters + tensors * (len("lm_head") + 77)
+        percent = 100 * found.trainable_parameters / llama(1).total_parameters
+        assert found.trainable_percent == pytest.approx(percent)
+    assert resolve(Inspection(), config()).trainable_percent == 0
+    full = resolve(llama(), config(fine_tune_type="full", num_layers=3))
+    assert (full.num_layers, full.adapter_bytes) == (3, sum(one.unfrozen_bytes for one in llama().layers[1:]))
+    assert resolve(llama(), config(fine_tune_type="full", num_layers=4)).num_layers == -1
+
+
 def test_full_path_holds_whatever_the_coverage() -> None:
     selection = resolve(llama(), config("model.layers.0.mlp.up_proj, q_proj", num_layers=1))
     assert selection.paths == {"model.layers.0.mlp.up_proj", "model.layers.3.self_attn.q_proj"}
@@ -183,15 +305,31 @@ def test_missing_keys_mean_everything_in_the_layers() -> None:
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        (("self_attn",), "stops at the key 'self_attn'"),
-        (("conv1d",), "stops at the key 'conv1d'"),
-        (("self_attn.q_proj", "model.layers.3.self_attn.q_proj"), "named twice"),
-        (("nothing",), "nothing would be trained"),
+        (("self_attn.q_proj", "self_attn"),
+         ["mlx-lm stops at the key 'self_attn': it names something that cannot be adapted."]),
+        (("self_attn.q_proj", "conv1d"),
+         ["mlx-lm stops at the key 'conv1d': it names something that cannot be adapted."]),
+        (("self_attn.q_proj", "model.layers.3.self_attn.q_proj"),
+         ["model.layers.3.self_attn.q_proj is named twice, by its key and by its full path; "
+          "mlx-lm stops at that."]),
+        (("nothing",), ["The key 'nothing' matches no module; mlx-lm passes over it silently.",
+                        f"The keys match no module of this model: nothing would be trained. {LISTED}"]),
     ],
-)
-def test_keys_at_which_mlx_lm_stops(keys: tuple[str, ...], says: str) -> None:
-    problems = errors(resolve(llama(), config("keys", lora_parameters__keys=keys)).problems)
-    assert any(says in problem.message for problem in problems)
+)  # fmt: skip
+def test_keys_at_which_mlx_lm_stops(keys: tuple[str, ...], says: list[str]) -> None:
+    problems = resolve(llama(), config("keys", lora_parameters__keys=keys)).problems
+    assert [problem.text for problem in problems] == says
+    assert [problem.severity for problem in problems[:-1]] == [Severity.WARNING] * (len(says) - 1)
+
+
+def test_keys_that_the_type_of_adapter_cannot_do_are_told() -> None:
+    keys = ("mlp.switch_mlp.gate_proj",)
+    (problem,) = resolve(mixture(1), config("keys", fine_tune_type="dora", lora_parameters__keys=keys)).problems
+    assert problem.path == "fine_tune_type"
+    assert problem.text == (
+        "model.layers.0.mlp.switch_mlp.gate_proj: mlx-lm has no DoRA for experts (SwitchLinear). "
+        "Use LoRA, or leave its key out."
+    )
 
 
 def test_full_training_counts_the_layers() -> None:
@@ -214,7 +352,37 @@ def test_checks_name_their_fields() -> None:
 
 
 def test_training_routers_is_mentioned() -> None:
-    assert any("router" in p.message for p in check_targets(mixture(), config("linear")))
+    wide = mixture().model_copy(update={"hidden_size": 4096})
+    (problem,) = check_targets(wide, config("linear", max_seq_length=256))
+    assert (problem.path, problem.severity) == ("targets", Severity.NOTE)
+    assert problem.text == (
+        "3 routers are trained as well (mlp.gate); that can unbalance the experts. Full leaves them out."
+    )
+
+
+def test_what_a_model_lacks_is_an_error_before_the_start_and_a_note_to_look_at_it() -> None:
+    odd = llama().model_copy(update={
+        "has_weights": False, "untrainable": "It cannot be.", "misread": ("It is misread.",), "hidden_size": 4096,
+        "weight_faults": ("A file is missing.",), "tokens_beyond": {900: "<a>"},
+    })  # fmt: skip
+    chosen = config(max_seq_length=512)
+    whole = [
+        ("It cannot be. Choose a model that mlx-lm can train.", Severity.ERROR),
+        ("There are no weight files beside config.json: the model can be looked at, but not trained. "
+         "Download or copy the whole model.", Severity.ERROR),
+        ("It is misread. Write it so into config.json, for every program that reads the model.", Severity.ERROR),
+        ("A file is missing. Download or copy the model again.", Severity.ERROR),
+        ("The tokenizer has tokens that the model's embedding does not know: '<a>' (900). Leave them out of "
+         "the data, or choose a model whose embedding was resized for its tokenizer.", Severity.WARNING),
+    ]  # fmt: skip
+    assert [(one.text, one.severity) for one in check_targets(odd, chosen)] == whole
+    looked_at = [(one.text, one.severity) for one in check_inspected(odd, chosen, resolve(odd, chosen))]
+    assert looked_at == [
+        whole[0], (whole[1][0], Severity.NOTE), *whole[2:4], (whole[4][0], Severity.ERROR),
+    ]  # fmt: skip
+    assert check_targets(odd, config(max_seq_length=513))[-1].path == "max_seq_length"
+    full = config("keys", fine_tune_type="full")
+    assert [one.path for one in check_targets(llama(), full) if one.path == "targets"] == []
 
 
 @pytest.mark.parametrize("name", ["full", "attention", "mlp", "minimal", "linear"])
@@ -300,6 +468,13 @@ def test_a_group_of_which_a_part_is_chosen_costs_that_part() -> None:
 
 def test_presets_say_what_they_cost_here() -> None:
     costs = {cost.name: cost for cost in preset_costs(llama(), config(), lambda _: "2.1 GB of memory")}
-    assert "28 modules" in costs["full"].help
-    assert costs["full"].help.endswith("2.1 GB of memory.")
+    found = costs["full"].selection
+    here = (
+        f"Here: 28 modules, {found.trainable_parameters:,} parameters ({found.trainable_percent:.2f}\u00a0%), "
+        f"{found.adapter_bytes / 1e6:,.1f}\u00a0MB on disk"
+    )
+    assert costs["full"].help.endswith(
+        f" The best quality; use it unless memory forbids. {here}, 2.1 GB of memory."
+    )
+    assert preset_costs(llama(), config())[0].help.endswith(f"{here}.")
     assert costs["minimal"].selection.adapted_modules == 8
