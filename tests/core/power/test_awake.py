@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from app.core.power import awake
 from app.core.power.awake import (
     CORE_FOUNDATION,
     IOKIT,
@@ -160,6 +161,26 @@ def test_a_helper_program_ends_when_it_is_released(tmp_path: Path) -> None:
     assert not HelperProgram(lambda _: [str(tmp_path / "none")]).hold("why")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into Linux's own files")
+def test_a_helper_program_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(awake, "ENDING_S", 0.05)
+    keeper = HelperProgram(lambda _: ["sh", "-c", "trap '' TERM; exec sleep 30"])
+    assert keeper.hold("why")
+    process = keeper._process
+    assert process is not None
+    while not _ignores_its_end(process.pid):
+        pass
+    keeper.release()
+    assert process.returncode == -9
+
+
+def _ignores_its_end(number: int) -> bool:
+    """Whether a process has set SIGTERM aside already."""
+    lines = Path(f"/proc/{number}/status").read_text().splitlines()
+    ignored = next(line.split()[1] for line in lines if line.startswith("SigIgn"))
+    return bool(int(ignored, 16) >> 14 & 1)
+
+
 BATTERY = """Now drawing from 'Battery Power'
  -InternalBattery-0 (id=4653155)\t{percent}%; discharging; 3:12 remaining present: true
 """
@@ -170,7 +191,13 @@ def test_a_low_battery_and_heat_are_told() -> None:
     assert mac_condition(BATTERY.format(percent=55), HEAT.format(speed=100)) == Condition(55, True, 100)
     assert Condition(55, True, 100).sentences() == []
     low = mac_condition(BATTERY.format(percent=18), HEAT.format(speed=70)).sentences()
-    assert ["18\u00a0%" in low[0], "70\u00a0%" in low[1]] == [True, True]
+    assert low == [
+        "The battery is at 18\u00a0%, and nothing charges it. Plug the computer in, or pause the run: where power "
+        "ends, training goes on from the last saved state.",
+        "The computer is hot, and works at 70\u00a0% of its speed until it has cooled down.",
+    ]
+    for battery, speed, count in ((20, 100, 1), (21, 99, 1), (0, 0, 2), (21, 100, 0)):
+        assert len(Condition(battery, True, speed).sentences()) == count
     charging = "Now drawing from 'AC Power'\n -InternalBattery-0\t18%; charging; 1:00 remaining present: true\n"
     assert mac_condition(charging, "").sentences() == []
     assert mac_condition("Now drawing from 'AC Power'\n", "") == Condition()
@@ -186,4 +213,8 @@ def test_the_kernels_battery_is_read(tmp_path: Path) -> None:
         for key, value in values.items():
             (tmp_path / name / key).write_text(f"{value}\n")
     assert linux_condition(tmp_path) == Condition(12, True)
+    (tmp_path / "BAT0" / "status").write_text("Charging\n")
+    assert linux_condition(tmp_path) == Condition(12)
+    (tmp_path / "BAT0" / "capacity").write_text("unknown\n")
+    assert linux_condition(tmp_path) == Condition()
     assert linux_condition(tmp_path / "none") == Condition()

@@ -49,6 +49,9 @@ def test_the_newest_release_is_read(releases: tuple[str, Answer, list[str]]) -> 
     answer(404, {"message": "Not Found"})
     assert newest_release(address) is None
     assert asked == ["/latest", "/latest"]
+    answer(403, {"message": "Too many."})
+    with pytest.raises(UnusableError, match="The releases page"):
+        newest_release(address)
 
 
 @pytest.mark.parametrize("tree", [{}, [], {"tag_name": "v9", "html_url": "file:///etc/passwd"}, None])
