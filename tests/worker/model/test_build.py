@@ -42,6 +42,7 @@ MLX_OLD = {"bits": 4, "group_size": 64}
     ({"quantization_config": {"quant_method": "modelopt", "group_size": 8}},
      {"group_size": 8, "bits": 4, "mode": "nvfp4"}),
     ({"quantization_config": {"quant_method": "awq"}}, {"group_size": 128, "bits": 4}),
+    ({"quantization_config": {"quant_method": "gptq"}}, {"group_size": 128, "bits": 4}),
     ({"quantization_config": {"quant_method": "gptq", "group_size": 64}}, {"group_size": 64, "bits": 4}),
     ({"quantization_config": {"quant_method": "fp8", "scale_fmt": "ue8m0", "weight_block_size": [32, 32]}},
      {"group_size": 32, "bits": 8, "mode": "mxfp8"}),

@@ -54,6 +54,7 @@ class Team:
 
     def connect(self, raise_if_stopped: Any) -> None:
         raise_if_stopped()
+        self.crew.waited.append("connected")
 
     def measured(self) -> dict[str, Any]:
         return {"latency_s": 0.5, "bytes_per_s": 9.0}
@@ -106,7 +107,12 @@ def test_hosts_that_agree_join_and_are_measured(tmp_path: Path) -> None:
     assert found == {"hosts": [GOOD] * 3, "joined": True, "problem": "", "latency_s": 0.5, "bytes_per_s": 9.0}
     assert phases == [START, "Joining them", "Measuring how fast they exchange"]
     assert (reason, Team.closed) == ("completed", 1)
-    assert Team.crew.waited == [("a", True, False, 120.0), ("b", True, False, 120.0), (True, False, 120.0)]
+    assert Team.crew.waited == [
+        ("a", True, False, 120.0),
+        ("b", True, False, 120.0),
+        "connected",
+        (True, False, 120.0),
+    ]
 
 
 def test_what_keeps_them_from_joining_is_told(tmp_path: Path) -> None:
