@@ -272,7 +272,7 @@ class _Progress:
 
     def _count(self, line: str, tenth: int) -> None:
         if self._live:
-            output.say(f"\r\x1b[K{line}", end="")
+            output.say(line, start="\r\x1b[K", end="")
             self._drawn = True
         elif tenth > self._tenth:
             self._tenth = tenth

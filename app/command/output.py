@@ -34,13 +34,16 @@ class ReaderGoneError(Exception):
     """Nobody reads stdout any more, as in ``luthier … | head``. No `OSError`, which typer takes for a failure."""
 
 
-def say(text: str = "", *, end: str = "\n") -> None:
-    """Prints to stdout at once; characters that the terminal's encoding lacks are replaced, never fatal."""
+def say(text: str = "", *, start: str = "", end: str = "\n") -> None:
+    """Prints to stdout at once; characters that the terminal's encoding lacks are replaced, never fatal.
+
+    A terminal obeys what is in ``start`` and ``end``, and nothing in the text.
+    """
     if sys.stdout is None:  # closed by the shell, as with >&-
         raise ReaderGoneError
     encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write((harmless_text(text) + end).encode(encoding, "replace").decode(encoding))
+        sys.stdout.write((start + harmless_text(text) + end).encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError as error:
         raise ReaderGoneError from error

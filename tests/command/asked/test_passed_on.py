@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from app.command.main import run_command
+from app.command.model import _Progress
 from app.core.export.endpoint import Endpoint
+from app.core.model.folder import ModelEntry
 from app.core.protocol.command import Ask, GiveToken
 from app.core.protocol.event import Answered, Finished, Hello, Progressed, Ready, Result, Served, Warned
 from app.core.protocol.job import (
@@ -28,6 +30,7 @@ from app.core.protocol.job import (
 from app.core.protocol.question import Question, chat_of
 from tests.command.conftest import Luthier
 from tests.command.spoken import SpokenWorker
+from tests.core.model.test_template import untemplated_starter
 
 ANSWER = Answered(
     request=0, column=0, text="Hi.", done=True, prompt_tokens=1234, generation_tokens=5, tokens_per_second=1000.5,
@@ -281,3 +284,52 @@ def test_check_and_track(luthier: Luthier, worker: SpokenWorker, place: Path, tm
     assert luthier("inspect", place / "model", code=1).stderr == "Interrupted.\n"
     worker.interrupt.pressed = 0
     assert luthier("inspect", place / "model", code=1).stderr == "error: Stopped before there was a result.\n"
+
+
+def test_models_here_are_a_table(luthier: Luthier, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert luthier("models", "list").stdout == (
+        "There are no models here yet. `luthier models search WORDS` finds some.\n"
+    )
+    found = [
+        ModelEntry("tiny/qwen", Path("/m/tiny"), 1500, "qwen2", cached=True),
+        ModelEntry("mine", Path("/m/mine"), 2_000_000, "", cached=False),
+    ]
+    monkeypatch.setattr("app.core.model.folder.find_models", lambda _: found)
+    assert luthier("models", "list").stdout == (
+        "model      size    type   folder\n"
+        "tiny/qwen  1.5\u00a0kB  qwen2  /m/tiny\n"
+        "mine       2\u00a0MB    –      /m/mine\n"
+    )
+    assert json.loads(luthier("models", "list", "--json").stdout)["models"] == [
+        {"name": "tiny/qwen", "path": "/m/tiny", "size_bytes": 1500, "model_type": "qwen2", "cached": True},
+        {"name": "mine", "path": "/m/mine", "size_bytes": 2_000_000, "model_type": "", "cached": False},
+    ]
+
+
+def test_a_person_sees_one_line_that_moves(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("app.command.output.is_live", lambda: True)
+    view = _Progress(False)
+    for said in (
+        Progressed(phase="Asking"), Progressed(phase="Files\r", done=1, total=4), Progressed(phase="Packing"),
+    ):  # fmt: skip
+        view.show(said)
+    view.end()
+    view.end()
+    assert capsys.readouterr().out == "Asking…\n\r\x1b[KFiles\ufffd: 1 of 4\nPacking…\n"
+    view = _Progress(True)
+    view.show(Progressed(phase="Asking"))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_template_is_named_and_shown(luthier: Luthier, tmp_path: Path) -> None:
+    base = untemplated_starter(tmp_path / "base")
+    said = luthier("models", "template", base).stdout
+    folder, empty, told, *_ = said.splitlines()
+    assert Path(folder).is_dir()
+    assert (empty, told) == ("", "The model with the template Phi. It reads:")
+    mine = tmp_path / "mine.jinja"
+    assert luthier("models", "template", base, "--file", mine, code=2).stderr == (
+        f"error: file: No such file or directory ({mine}).\n"
+    )

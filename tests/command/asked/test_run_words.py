@@ -320,6 +320,13 @@ def test_what_was_learned_and_forgotten_is_compared_where_one_run_measured_it(
         "Forgot                 0.250      –\n"
         "The configs are the same.\n"
     )
+    head, first, second = luthier("runs", "list").stdout.splitlines()
+    assert head.split("  ")[0] == "run"
+    assert head.split()[1:] == ["state", "base", "method", "iterations", "validation", "loss", "tokens/s"]
+    assert {line.split("  ")[0]: line.split()[-4:] for line in (first, second)} == {
+        "my run": ["of", "1,000", "1.250", "–"], "other": ["of", "1,000", "–", "–"],
+    }  # fmt: skip
+    (run.path / "folder" / "deep").mkdir(parents=True)
     tree = json.loads(luthier("runs", "show", run.path, "--json").stdout)
     assert tree["validations"] == [{"iteration": 5, "val_loss": 1.25}]
     assert tree["forgetting"] == [{"iteration": 5, "learned": 0.5, "forgot": 0.25}]
