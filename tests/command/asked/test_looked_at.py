@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -199,7 +201,8 @@ def test_a_picture_of_the_demo_goes_where_it_is_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     taken: list[tuple[Path, Path]] = []
-    monkeypatch.setattr("app.ui.window.application.screenshot", lambda run, to: taken.append((run, to)))
+    window = SimpleNamespace(screenshot=lambda run, to: taken.append((run, to)))
+    monkeypatch.setitem(sys.modules, "app.ui.window.application", window)
     run = RunDir(tmp_path / "run")
     target = tmp_path.resolve() / "deep" / "picture.png"
     for as_json in (False, True):

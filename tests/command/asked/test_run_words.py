@@ -386,3 +386,58 @@ def test_what_is_not_to_be_deleted_is_told(luthier: Luthier, run: RunDir) -> Non
         "error: There is no run “nothing”.\n  `luthier runs list` shows all of them.\n"
     )
     assert run.path.exists()
+
+
+def test_a_run_that_another_process_trains_is_shown_as_it_goes_on(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it did so far in a few lines; then all that comes, and a key is told with what it means by then."""
+    lives = [True, True, True, False]
+    obeyed: list[tuple[str, bool]] = []
+    keys = iter("pp")
+    coming: list[list[Event]] = [
+        [event.Resumed(iteration=3), reported(4)],
+        [],
+        [event.Finished(iteration=4, elapsed_s=3.0)],
+    ]
+
+    def write(said: list[Event]) -> None:
+        with run.events.open("a") as file:
+            file.write("".join(f"{one.to_line()}\n" for one in said))
+
+    class Pressed(attach._Keyboard):
+        def pressed(self) -> str:
+            write(coming.pop(0))
+            return next(keys, "")
+
+    monkeypatch.setattr(attach._Life, "goes_on", lambda _: lives.pop(0))
+    monkeypatch.setattr(attach, "_Keyboard", Pressed)
+    monkeypatch.setattr(attach, "_obey", lambda _run, key, paused: obeyed.append((key, paused)))
+    write([event.Hello(task="train", device="M9"), STARTED, reported(1), reported(3), event.Paused(iteration=3)])
+    last = attach._show(run)
+    assert isinstance(last, event.TrainReported)
+    assert (last.iteration, obeyed) == (4, [("p", True), ("p", False)])
+    shown = [line.partition(" · ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert shown == [
+        "M9", "Training 0 of 0 parameters (0.00 %)", "iteration 3 of 9", "Paused at iteration 3.",
+        "iteration 4 of 9",
+    ]  # fmt: skip
+    write([event.Finished(iteration=4, elapsed_s=3.0)])
+    lives[:] = [False]
+    last = attach._show(run)
+    assert isinstance(last, event.Finished)
+    assert capsys.readouterr().out.endswith("Finished at iteration 4 after 3\u00a0s\n")
+
+
+def test_who_sees_a_run_end_lets_it_go_on_where_nobody_else_does(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told, awaits = ["It goes on."], [False, True, False, False]
+    monkeypatch.setattr("app.core.live.supervisor.awaits_worker", lambda _: awaits.pop(0))
+    monkeypatch.setattr("app.core.live.supervisor.go_on_alone", lambda _: told.pop(0) if told else "")
+    life = attach._Life(run)
+    assert not life.goes_on(), "it was not seen to train"
+    assert [life.goes_on() for _ in range(3)] == [True, True, False]
+    assert capsys.readouterr().err == "warning: It goes on.\n"
+    with run.lock():
+        assert life.goes_on()
