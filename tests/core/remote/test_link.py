@@ -23,7 +23,7 @@ from app.core.remote.control import (
     start_there,
     stop_there,
 )
-from app.core.remote.follower import WAITS_S, Link, follow_remote, has_ended, watched
+from app.core.remote.follower import Link, ShellLink, follow_remote, has_ended, watched
 from app.core.remote.host import SshHost
 from app.core.remote.record import RemoteRun, new_remote, read_remote, remote_run, remote_runs
 from app.core.run.folder import RUN_REMOTE, runs_dir
@@ -132,10 +132,12 @@ def line(number: int) -> bytes:
 
 def test_links_are_gone_on_with_from_the_byte_that_is_here(run: RemoteRun, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two, three = (line(number) for number in (1, 2, 3))
-    whole = one + two + three
+    odd = b"no event\n"
+    whole = one + two + odd + three
     cut = len(one) + 5
     links = [
-        FakeLink([(0, whole[:cut])], said="a mouse"), FakeLink([], said="a cat"), FakeLink([(cut + 9, b"x")]),
+        FakeLink([(0, whole[:9]), (9, whole[9:cut])], said="a mouse"), FakeLink([], said="a cat"),
+        FakeLink([(cut + 9, b"x")]),
         FakeLink([(0, whole[:cut]), (cut, whole[cut : cut + 20])]), FakeLink([(cut + 20, whole[cut + 20 :])], True),
     ]  # fmt: skip
     waiting, waits, lost = iter(links), list[float](), list[str]()
@@ -146,7 +148,7 @@ def test_links_are_gone_on_with_from_the_byte_that_is_here(run: RemoteRun, monke
     assert [link.at for link in links] == [0, cut, cut, cut, cut + 20]
     assert [link.closed for link in links] == [1] * 5
     assert lost == ["a mouse", "a cat", "a piece of the events is missing", "the connection was closed"]
-    assert waits == [WAITS_S[0], WAITS_S[1], WAITS_S[2], WAITS_S[3]]
+    assert waits == [0.5, 1.0, 2.0, 5.0]
 
 
 def test_a_run_that_is_over_and_not_reached_is_not_waited_for(
@@ -162,7 +164,26 @@ def test_a_run_that_is_over_and_not_reached_is_not_waited_for(
 
     assert list(follow_remote(run, lambda: FakeLink([]), lambda _: None, is_over=is_over)) == []
     assert len(asked) == 9
-    assert waits == [WAITS_S[1], *WAITS_S[2:], *[WAITS_S[-1]] * 4]
+    assert waits == [1.0, 2.0, 5.0, 10.0, *[30.0] * 5]
+
+
+ENDED: list[tuple[str, list[tuple[int, bytes]], bool, str]] = [
+    ("printf abc; exit 3", [(7, b"abc")], True, "the connection was closed"),
+    ("echo noise >&2; echo ' oh ' >&2; exit 4", [], False, "noise\n oh"),
+    ("exit 255", [], False, "the connection was closed"),
+]
+
+
+@pytest.mark.parametrize(("script", "pieces", "has_ended", "said"), ENDED)
+def test_why_a_connection_ended_is_known(
+    script: str, pieces: list[tuple[int, bytes]], has_ended: bool, said: str, tmp_path: Path
+) -> None:
+    link = ShellLink(RemoteRun(tmp_path, "ssh", {"host": "far", "ssh": ["sh", "-c", script]}), 0.01)
+    link.close()  # before there is one
+    link.cut()
+    assert list(link.pieces(7)) == pieces
+    assert (link.has_ended, link.said) == (has_ended, said)
+    link.close()
 
 
 def test_one_process_watches_a_run(run: RemoteRun) -> None:

@@ -73,7 +73,8 @@ def test_a_gap_is_not_drawn_over_and_what_was_forgotten_has_its_own_line() -> No
     raw, _, forgot = (one["d"] for one in parts(svg, "path")[5:])
     assert [len(piece.split("L")) for piece in raw.split("M")[1:]] == [1, 2]
     assert forgot.count("M") == 1
-    assert parts(svg, "path")[-1]["stroke"] == FORGOT_COLOR
+    last = parts(svg, "path")[-1]
+    assert (last["stroke"], last["stroke-width"], last["stroke-opacity"]) == (FORGOT_COLOR, "1.5", "1")
     assert [text for text, _, y, anchor in words(svg) if (y, anchor) == ("18.0", "start")] == ["Train", "Forgot"]
     assert parts(svg, "circle") == []
 
