@@ -44,6 +44,7 @@ class FakeIcon(QObject):
 
     def setContextMenu(self, menu: QMenu) -> None:
         assert menu.actions()
+        self.menu = menu
 
     def setToolTip(self, text: str) -> None:
         self._tip = text

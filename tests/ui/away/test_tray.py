@@ -12,6 +12,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.power.condition import Condition
 from app.core.protocol import event
 from app.core.run.history import RunHistory
+from app.core.run.note import RunNote, save_note
 from app.core.system.disk import DISK_FULL
 from app.core.system.setting import Settings, save_settings
 from app.ui.away import attendant as attendant_module
@@ -69,6 +70,24 @@ def test_in_each_state_it_offers_what_can_be_done(way: Way) -> None:
     }  # fmt: skip
 
 
+def test_its_menu_has_the_run_what_can_be_asked_of_it_and_the_ways_to_the_window(way: Way) -> None:
+    icon = way.tray.icon
+    assert isinstance(icon, FakeIcon)
+    assert icon.menu is way.tray.menu
+    assert [one.text() if not one.isSeparator() else "-" for one in way.tray.menu.actions()] == [
+        "", "-", "Pause", "Stop and Save", "-", "Open Luthier", "Quit Luthier, Keep Training",
+    ]  # fmt: skip
+    assert not way.tray.progress.isEnabled(), "it is no entry to choose"
+    assert (icon.toolTip(), way.tray.quit.isVisible(), way.tray.stop.isEnabled()) == ("Luthier", False, False)
+    going = way.tray._going
+    assert (going.isSingleShot(), going.interval()) == (True, 10_000)
+    run = way.session.start(TrainConfig(adapter_name="friendly"))
+    assert way.tray.progress.text() == "friendly · Preparing"
+    save_note(run, RunNote(name="Ada"))
+    way.session.take_names()
+    assert way.tray.progress.text() == "Ada · Preparing"
+
+
 def test_the_run_is_told_in_a_few_words(way: Way) -> None:
     assert (way.tray.text(), way.tray.percent()) == ("", None)
     way.session.start(TrainConfig(adapter_name="friendly"))
@@ -81,6 +100,8 @@ def test_the_run_is_told_in_a_few_words(way: Way) -> None:
     assert way.tray.text() == "friendly · Training · 58\u00a0% · 28\u00a0s left"
     way.become(RunState.PAUSED)
     assert way.tray.text() == "friendly · Paused · 58\u00a0%"
+    way.session._history.feed(synthetic_run.report(575, [0.5] * 25))
+    assert way.tray.percent() == 95, "what is done, never more"
     way.become(RunState.COMPLETED)
     assert (way.tray.text(), way.tray.percent()) == ("friendly · Finished", None)
 

@@ -99,6 +99,11 @@ def test_what_stays_is_told_with_what_can_be_done(
         "trained is being trained. Stop it first.\n"
         f"refused could not be moved to the Trash. Delete {refused.path} by hand."
     ]
+    bin_.steps.undo()
+    bin_.steps.redo()
+    assert (len(bin_.warned), gone.path.exists()) == (1, False), "only what was moved is moved again"
+    bin_.notices.pop()
+    bin_.deleted.pop()
     bin_.trash.delete([remote])
     assert (len(bin_.deleted), len(bin_.notices), bin_.steps.index()) == (1, 1, 1)
 
