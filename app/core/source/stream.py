@@ -8,11 +8,12 @@ import io
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 from app.core.language import tr
-from app.core.source.archive import open_file, through_archive
+from app.core.source.archive import file_size, open_file, through_archive
 from app.core.source.encoding import Judgement, japanese_mail, judge_encoding, wide_encoding
 
 Compression = Literal["", "gzip", "zstd"]
@@ -22,6 +23,7 @@ HEAD_BYTES = 1 << 20
 FIELD_LIMIT_CHARACTERS = 16 << 20  # of a table's field, and of a line of text
 SPOOLED_BYTES = 32 << 20  # more lies on the disk
 UNPACKED_LIMIT_BYTES = 1 << 30
+_FRAME_HEAD_BYTES = 18  # of zstd: no longer ones are there
 # How far a file is searched for its first byte outside ASCII, on which its encoding is decided.
 ENCODING_SEARCH_BYTES = 1 << 32
 ENCODING_SEARCH_COMPRESSED_BYTES = 1 << 26
@@ -71,17 +73,21 @@ class _CountedFile(io.RawIOBase):
 
 
 class _Decompressed(io.RawIOBase):
-    """A decompressing stream that hands over what it has: before damage, everything that came before it."""
+    """A decompressing stream that hands over what it has: before damage, everything that came before it. At the
+    end ``is_whole`` is asked by a library that takes a file that is cut off for one that ends."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, is_whole: Callable[[], bool] = lambda: True) -> None:
         super().__init__()
         self._stream = stream
+        self._is_whole = is_whole
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         data = self._stream.read1(len(buffer))
+        if not data and not self._is_whole():
+            raise EOFError("Compressed file ended before the end-of-stream marker was reached")  # as gzip says it
         buffer[: len(data)] = data
         return len(data)
 
@@ -100,8 +106,41 @@ def open_bytes(path: Path, compression: Compression = "", count: ByteCount | Non
         import zstandard
 
         reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        return io.BufferedReader(_Decompressed(reader), BUFFER_BYTES)
+        return io.BufferedReader(_Decompressed(reader, lambda: _has_whole_frames(path)), BUFFER_BYTES)
     return raw
+
+
+def _has_whole_frames(path: Path) -> bool:
+    """Whether a file of zstd ends where a frame does (RFC 8878, 3.1): from block to block, of which each tells its
+    size. What is no frame is told by who unpacks it."""
+    import zstandard
+
+    size, at = file_size(path), 0
+    with open_file(path) as file:
+
+        def bytes_at(place: int, count: int) -> bytes:
+            file.seek(place)
+            return file.read(count)
+
+        while at < size:
+            head = bytes_at(at, _FRAME_HEAD_BYTES)
+            if head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5:  # something else, to be passed over
+                at += 8 + int.from_bytes(head[4:8], "little")
+                continue
+            try:
+                frame = zstandard.get_frame_parameters(head)
+                at += zstandard.frame_header_size(head)
+            except zstandard.ZstdError:
+                return len(head) == _FRAME_HEAD_BYTES
+            is_last = False
+            while not is_last and at < size:
+                block = int.from_bytes(bytes_at(at, 3), "little")
+                is_last, is_one_byte = bool(block & 1), (block >> 1) & 3 == 1
+                at += 3 + (1 if is_one_byte else block >> 3)
+            if not is_last:
+                return False
+            at += 4 if frame.has_checksum else 0
+    return at == size
 
 
 def open_seekable(path: Path, compression: Compression = "") -> IO[bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from app.core.data.check import check_files
 from app.core.source import stream, workbook
 from app.core.source.refusal import PackedNames
 from app.core.source.stream import (
@@ -66,6 +67,37 @@ def test_before_damage_everything_is_handed_over(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:8])
     with open_bytes(path, "gzip") as file, pytest.raises(stream.damaged_errors("gzip")):
         read_block(file, "gzip")
+
+
+def test_a_file_of_zstd_that_is_cut_off_does_not_end_there(tmp_path: Path) -> None:
+    """Its library says nothing: half of the rows would be trained on as if they were all."""
+    passed_over = b"\x50\x2a\x4d\x18\x05\0\0\0notes"
+    many = bytes(range(256)) * 2000
+    frames = [zstandard.compress(TEXT), zstandard.ZstdCompressor(write_checksum=True).compress(many),
+              zstandard.ZstdCompressor(write_content_size=False).compress(b"a" * 300_000)]  # fmt: skip
+    path = tmp_path / "a.zst"
+    for whole in (*frames, b"".join(frames), passed_over + frames[0], frames[0] + passed_over):
+        path.write_bytes(whole)
+        with open_bytes(path, "zstd") as file:
+            assert file.read()
+        for cut in (1, 2, 3, 4, 5, 9, len(whole) // 2):
+            if 0 < len(whole) - cut not in (len(frames[0]), len(passed_over)):
+                path.write_bytes(whole[:-cut])
+                with open_bytes(path, "zstd") as file, pytest.raises(stream.damaged_errors("zstd")):
+                    file.read()
+
+
+def test_rows_before_the_end_of_a_cut_file_are_told_as_such(tmp_path: Path) -> None:
+    rows = b"".join(b'{"prompt": "Lamp %d?", "completion": "Lit %d."}\n' % (n * 7919, n * n) for n in range(3000))
+    path = tmp_path / "rows.jsonl.zst"
+    path.write_bytes(zstandard.compress(rows)[:-5])  # in the second of two blocks
+    report = check_files([path])
+    assert (report.usable, 2000 < report.examples < 2500) == (False, True)
+    assert report.errors[-1].kind == "damaged_file"
+    assert report.errors[-1].reason == (
+        "The compressed file is damaged or cut off here: Compressed file ended before the end-of-stream marker was "
+        "reached."
+    )
 
 
 def test_what_is_too_large_when_unpacked_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
