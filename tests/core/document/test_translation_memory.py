@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from app.core.data.edit import read_window
 from app.core.data.prepare import prepare_data
+from app.core.document import translation_memory
+from app.core.document.translation_memory import Languages, memory_languages, memory_rows
 from tests.core.data.written import told
 
 BOLD = '<bpt i="1">&lt;b&gt;</bpt>boat<ept i="1">&lt;/b&gt;</ept>'
@@ -117,3 +120,46 @@ def test_tables_of_other_columns_are_no_glossaries(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("one\ttwo\nand a line without a tab\n")
     assert check_files([path]).target == "text"
+
+
+def unit(*texts: str, source: str = "") -> str:
+    """A unit of ``language: text``."""
+    parts = (text.partition(": ") for text in texts)
+    inside = "".join(f'<tuv xml:lang="{name}"><seg>{said}</seg></tuv>' for name, _, said in parts)
+    return f'<tu srclang="{source}">{inside}</tu>' if source else f"<tu>{inside}</tu>"
+
+
+def stream(*units: str, source: str = "en") -> io.BytesIO:
+    return io.BytesIO(f'<tmx><header srclang="{source}"/><body>{"".join(units)}</body></tmx>'.encode())
+
+
+def test_languages_are_counted_in_as_many_units_as_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    units = [unit("en: a", "de: b"), *[unit("en: a", "fr: c")] * 2]
+    assert memory_languages(stream(*units)) == Languages("en", "fr", ("de",))
+    monkeypatch.setattr(translation_memory, "JUDGED_UNITS", 2)
+    assert memory_languages(stream(*units)) == Languages("en", "fr", ("de",))
+    monkeypatch.setattr(translation_memory, "JUDGED_UNITS", 1)
+    assert memory_languages(stream(*units)) == Languages("en", "de", ("fr",))
+    assert memory_languages(stream(unit("DE: a", "en: b"), unit("de: a", "EN: b"))) == Languages("en", "DE")
+    assert memory_languages(stream(unit("sv: a", "en: b", source="sv"))) == Languages("sv", "en")
+
+
+def test_units_in_every_form_are_rows() -> None:
+    odd = (
+        '<tu><tuv><seg>no language</seg></tuv><tuv lang="en">'
+        "<seg> a \n<ph>code</ph>b<!-- no --><hi>c</hi></seg></tuv>"
+        '<tuv xml:lang="de"/><tuv xml:lang="EN"><seg>twice</seg></tuv><tuv xml:lang="FR"><seg>d</seg></tuv></tu>'
+        "<tu/>"
+    )
+    languages = Languages("en", "de", ("fr",))
+    assert list(memory_rows(stream(odd, unit("de: e", "EN: f", "xx: g")), languages)) == [
+        {"source": "a bc", "fr": "d"}, {"target": "e", "source": "f", "xx": "g"}
+    ]  # fmt: skip
+
+
+def test_of_many_languages_eight_others_are_named() -> None:
+    said = "Translations (TMX): `source` is en, `target` is de. Also there, as columns: {}. Another direction is a "
+    eight = ", ".join(f"`l{number}`" for number in range(8))
+    for count, named in ((8, eight), (9, f"{eight} and 1 more")):
+        languages = Languages("en", "de", tuple(f"l{number}" for number in range(count)))
+        assert languages.sentence() == said.format(named) + "choice of columns."
