@@ -129,3 +129,48 @@ def test_each_step_of_edits_can_be_undone_and_done_again() -> None:
     history.undo()
     history.step().add(chat(2))
     assert not history.can_redo
+
+
+def test_what_is_to_become_of_a_row_is_the_last_that_was_said() -> None:
+    edits = Edits()
+    assert not edits
+    edits.drop(1)
+    edits.change(1, pair(1))
+    assert (edits.changed, edits.dropped) == ({1: pair(1)}, set())
+    edits.drop(1)
+    assert (edits.changed, edits.dropped) == ({}, {1})
+    edits.restore(1)
+    assert not edits
+    edits.change(1, pair(1))
+    edits.restore(1)
+    assert not edits
+    parts = ({"changed": {1: pair(1)}}, {"dropped": {1}}, {"added": [pair(1)]}, {"roles": {"a": "b"}},
+             {"appended": [Path("a")]})  # fmt: skip
+    for part in parts:
+        some = Edits(**part)
+        assert some
+        copied = some.copy()
+        assert copied == some
+        copied.drop(2)
+        copied.add(pair(2))
+        copied.roles["c"] = "d"
+        copied.appended.append(Path("b"))
+        assert some == Edits(**part)
+
+
+def test_steps_are_taken_back_and_done_again_until_another_is_made() -> None:
+    history = EditHistory()
+    history.undo()
+    history.redo()
+    for line in (1, 2):
+        history.step().drop(line)
+    history.undo()
+    assert (history.edits.dropped, history.can_undo, history.can_redo) == ({1}, True, True)
+    history.redo()
+    assert (history.edits.dropped, history.can_undo, history.can_redo) == ({1, 2}, True, False)
+    history.undo()
+    history.step().drop(3)
+    assert (history.edits.dropped, history.can_redo) == ({1, 3}, False)
+    history.undo()
+    history.undo()
+    assert (history.edits.dropped, history.can_undo) == (set(), False)
