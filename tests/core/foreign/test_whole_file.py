@@ -580,6 +580,28 @@ def test_values_at_their_limits(keys: dict[str, Any], field: str, value: Any, tm
 
 
 @pytest.mark.parametrize(
+    "keys, beta",
+    [
+        ({"rl": "orpo"}, 0.1), ({"rl": "orpo", "orpo_alpha": 0.3}, 0.3), ({"rl": "orpo", "rl_beta": 0.2}, 0.2),
+        ({"rl": "orpo", "rl_beta": 0.2, "orpo_alpha": 0.3}, 0.2), ({"rl": "dpo", "orpo_alpha": 0.3}, 0.1),
+        ({"rl": "dpo", "rl_beta": 0.2}, 0.2), ({"orpo_alpha": 0.3}, None),
+    ],
+)  # fmt: skip
+def test_how_strongly_answers_are_preferred(keys: dict[str, Any], beta: float | None, tmp_path: Path) -> None:
+    tree = {"base_model": "m", "adapter": "lora", "lora_r": 8, "lora_alpha": 16, "lora_target_linear": True} | keys
+    assert read(tree, tmp_path).tree.get("beta") == beta
+
+
+def test_names_of_unsloths_script_keep_their_lines(tmp_path: Path) -> None:
+    tree = {"model_name": "m", "r": 8, "dataset": "rows.jsonl", "num_train_epochs": 2, "seed": 4, "odd": 1}
+    found = read(tree, tmp_path)
+    assert found.own_lines == {
+        "model": 1, "lora_parameters.rank": 2, "data": 3, "epochs": 4, "seed": 5
+    }  # fmt: skip
+    assert [one.line for one in found.problems if one.path == "odd"] == [6]
+
+
+@pytest.mark.parametrize(
     "tree, trainer",
     [
         ({"model_name_or_path": "m", "stage": "sft"}, "LLaMA-Factory"),

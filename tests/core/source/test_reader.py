@@ -239,3 +239,24 @@ def test_the_rows_of_a_file_with_all_that_is_wrong_in_it(
 ) -> None:
     found = rows_of(tmp_path / name, content)
     assert [(line, "nan" if row != row or str(row) == "{'b': nan}" else row) for line, row in found] == rows
+
+
+def test_numbers_of_few_bits_in_lists_are_read_as_they_are_written(tmp_path: Path) -> None:
+    kinds = {"single": pa.list_(pa.float32()), "half": pa.float16(), "double": pa.float64(), "word": pa.string(),
+             "pairs": pa.map_(pa.string(), pa.float32()),
+             "within": pa.struct([("a", pa.float32()), ("b", pa.string())])}  # fmt: skip
+    row = {"single": [0.1, None], "half": 0.5, "double": 0.1, "word": "0.1", "pairs": [("a", 0.5)],
+           "within": {"a": 0.3, "b": "c"}}  # fmt: skip
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist([row], pa.schema(list(kinds.items()))), path)
+    assert [value for _, value in read_rows(inspect_file(path))] == [row]
+
+
+def test_what_is_no_parquet_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"a": [1]}), path)
+    path.write_bytes(path.read_bytes()[:-6] + b"xx" + b"PAR1")
+    ((line, fault),) = read_rows(inspect_file(path))
+    assert isinstance(fault, RowFault)
+    assert (line, fault.kind) == (1, "damaged_file")
+    assert fault.reason.startswith("This is not a readable Parquet file: Parquet ")
