@@ -90,6 +90,7 @@ def test_arrows_stay_within_what_the_field_takes(
     [
         ("batch_size", "4_0", [40]), ("batch_size", "2.0", [2]), ("batch_size", "2.5", []),
         ("batch_size", "-", []), ("batch_size", "x", ["unreadable x"]), ("batch_size", "1e", []),
+        ("batch_size", "1x", ["unreadable 1x"]),
         ("batch_size", "1ee", ["unreadable 1ee"]), ("batch_size", "", []), ("batch_size", " ", []),
         ("max_seq_length", "4,096", [4096]), ("max_seq_length", "1\u202f024", [1024]),
         ("max_seq_length", "1 024", [1024]), ("learning_rate", "1E-5", [1e-5]), ("learning_rate", "1e-", []),
@@ -154,6 +155,7 @@ def test_the_unit_stands_beside_the_number_and_makes_room_for_it(qtbot: QtBot) -
     unit = child(box, QLabel)
     right = box.lineEdit().x() + box.lineEdit().width()
     assert (unit.text(), unit.isVisible()) == ("examples", True)
+    assert unit.testAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents), "a click on it is one on the number"
     assert unit.x() + unit.width() == right - 2
     assert abs(unit.y() + unit.height() / 2 - box.height() / 2) <= 1
     box.set_value(1)

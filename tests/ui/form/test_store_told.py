@@ -126,6 +126,26 @@ def test_the_oldest_steps_are_forgotten(store: ConfigStore) -> None:
     assert (store.can_undo, store.value("seed"), store.previous) == (False, 5, None)
 
 
+def test_what_is_typed_is_one_step_and_a_button_s_change_another(store: ConfigStore) -> None:
+    def typed(seed: int) -> None:
+        with store.typing("seed"):
+            store.set("seed", seed)
+
+    store.set("batch_size", 4)
+    for seed in (1, 12):
+        typed(seed)
+    store.set("seed", 3)  # by its arrow
+    values = []
+    for _ in range(2):
+        store.undo()
+        values.append((store.value("seed"), store.value("batch_size")))
+    assert values == [(12, 4), (0, 4)]
+    for seed in (1, 0, 5):  # typed back, which is no step, and then something else
+        typed(seed)
+    store.undo()
+    assert (store.value("seed"), store.value("batch_size"), store.can_undo) == (0, 4, True)
+
+
 def test_dropped_files_are_set_or_it_is_told_why_not(
     store: ConfigStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +161,9 @@ def test_dropped_files_are_set_or_it_is_told_why_not(
     monkeypatch.setattr("app.ui.form.store.config_values", full)
     problem = store.take([sort_path(rows)])
     assert problem is not None
-    assert (problem.path, problem.message.startswith("The files cannot be put together: ")) == ("", True)
+    assert problem.path == ""
+    assert problem.message.startswith("The files cannot be put together: ")
+    assert "space" in problem.message
 
 
 def test_what_the_starter_brought_is_given_back_unless_it_was_changed(store: ConfigStore) -> None:
