@@ -88,7 +88,8 @@ def _data_files(listed: list[Path]) -> list[Path]:
     runs = {file.parent for file in listed if file.name in (EVENTS_FILE, JOB_FILE)}
     runs &= {file.parent for file in listed if file.name == RUN_CONFIG}
     listed = [file for file in listed if file.parent not in models or not _is_of_model(file.name)]
-    listed = [file for file in listed if runs.isdisjoint(file.parents)]
+    if runs:
+        listed = [file for file in listed if runs.isdisjoint(file.parents)]
     names = {file.name for file in listed}
     if exported := [f for f in listed if CHAT_EXPORT.fullmatch(f.name) and names & CHAT_EXPORT_COMPANIONS]:
         return exported
