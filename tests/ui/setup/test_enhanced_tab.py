@@ -359,7 +359,7 @@ def test_an_example_is_one_that_the_method_can_be_asked(tab: EnhancedTab, monkey
     choose_method(tab.store, "grpo")
     assert tab._next_example() is None, "there is none"
     rows += [{"prompt": "2 + 3?", "answer": "5"}, {"text": "A story."}, {"prompt": "", "answer": "6"}]
-    tab._example = 0
+    monkeypatch.setattr(tab, "_example", 0)  # put back afterwards
     assert [tab._next_example() for _ in range(4)] == [("2 + 3?", "5"), None, None, ("2 + 3?", "5")]
 
 
