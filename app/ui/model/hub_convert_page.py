@@ -102,7 +102,7 @@ class HubConvertPage(QWidget):
             placeholder=tr("Folder or name of a model that is here"),
             fill_menu=self._fill,
         )
-        self.out = PathEditor(OUT, card, folder=True, placeholder=tr("A folder that does not exist yet"))
+        self.out = PathEditor(OUT, card, new=True, placeholder=tr("A folder that does not exist yet"))
         for editor, spec in ((self.source, SOURCE), (self.out, OUT)):
             editor.line.setObjectName(spec.path)
             editor.line.setAccessibleName(spec.label)

@@ -144,6 +144,12 @@ def test_a_sweep_that_makes_no_sense_is_refused(
     assert words in str(found.value)
 
 
+def test_two_hundred_runs_are_a_sweep() -> None:
+    assert len(sweep.expand(BASE, [SweepAxis("seed", tuple(range(200)))])) == 200
+    with pytest.raises(UnusableError, match="201 runs are too many for one sweep: 200 at most"):
+        sweep.expand(BASE, [SweepAxis("seed", tuple(range(201)))])
+
+
 def test_varying_iterations_frees_them_from_the_epochs() -> None:
     variants = sweep.expand(BASE, [SweepAxis("iters", (10, 20))])
     assert [v.config.epochs for v in variants] == [None, None]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QRadioButton
+from PySide6.QtWidgets import QApplication, QFileDialog, QRadioButton
 from pytestqt.qtbot import QtBot
 
 from app.core.model.folder import ModelEntry
@@ -304,6 +304,27 @@ def convert(qtbot: QtBot, made: list[FakeWorker], finder: ModelFinder) -> Iterat
     page.show()
     yield page
     page.shutdown()
+
+
+def test_browsing_finds_a_model_and_a_place_for_the_new_folder(
+    convert: HubConvertPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is there already would only be refused."""
+    asked: list[str] = []
+
+    def ask(_parent: object, _title: str, start: str, *_: object) -> str:
+        asked.append(start)
+        return str(tmp_path / "chosen")
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", ask)
+    save_settings(Settings(models_dir=str(tmp_path / "models")))
+    convert.source.browse()
+    assert (convert.source.value(), convert.out.value()) == (
+        str(tmp_path / "chosen"), str(tmp_path / "models" / "chosen-4bit"),
+    )  # fmt: skip
+    convert.out.browse()
+    assert convert.out.value() == str(tmp_path / "chosen" / "chosen-4bit")
+    assert asked[1:] == [str(tmp_path / "models")]
 
 
 def test_a_conversion_is_begun_followed_and_offered(
