@@ -108,7 +108,9 @@ def test_what_is_typed_stays_when_another_row_is_chosen(page: DataEditPage) -> N
     assert not Path("never.jsonl").exists()
 
 
-def test_steps_are_undone_and_done_again_with_the_keys(page: DataEditPage) -> None:
+def test_steps_are_undone_and_done_again_with_the_keys(qtbot: QtBot, page: DataEditPage) -> None:
+    with qtbot.waitActive(page.window()):  # where keys go; it is not that from the start
+        page.window().activateWindow()
     choose(page, 1)
     page.drop()
     choose(page, 2)
