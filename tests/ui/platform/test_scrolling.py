@@ -65,8 +65,8 @@ def test_scrolling_changes_nothing_and_moves_the_page(kind: str, qtbot: QtBot) -
     area.setWidget(page)
     area.resize(320, 200)
     qtbot.addWidget(area)
-    area.show()
-    qtbot.waitActive(area)
+    with qtbot.waitActive(area):
+        area.show()
     field.setFocus()
     before = shown(field)
     for phase in (BEGIN, UPDATE):

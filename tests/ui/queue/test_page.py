@@ -327,8 +327,8 @@ def test_only_what_was_dragged_here_can_be_dropped_and_only_as_a_move(page: Queu
 def test_the_main_key_starts_what_waits_and_pauses_nothing(
     qtbot: QtBot, page: QueuePage, room: Room, workers: list[FakeWorker]
 ) -> None:
-    page.activateWindow()
-    qtbot.waitActive(page)
+    with qtbot.waitActive(page):
+        page.activateWindow()
     qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     until_workers(qtbot, workers, 1)
     assert room.states() == ["running", "waiting", "waiting"]

@@ -668,8 +668,8 @@ def test_custom_patterns_show_their_matches(qtbot: QtBot, known: SetupTab) -> No
 
 
 def test_a_problem_of_the_targets_leads_to_what_edits_them_now(qtbot: QtBot, tab: SetupTab) -> None:
-    tab.activateWindow()
-    qtbot.waitActive(tab)
+    with qtbot.waitActive(tab):
+        tab.activateWindow()
     preset, patterns = find(tab, "targets.preset", ChoiceBox), child(tab, QLineEdit, "targets")
     for targets, right in (("attention", preset), ("q_proj, v_proj", patterns)):
         tab.store.set("targets", targets)

@@ -87,8 +87,8 @@ def test_alpha_is_read_so_by_a_form_that_is_open(dialog: SettingsDialog, qtbot: 
     qtbot.addWidget(page)
     alpha = Alpha(ConfigStore(), page)
     alpha.reading_part.setParent(page)
-    page.show()
-    qtbot.waitActive(page)
+    with qtbot.waitActive(page):
+        page.show()
     assert alpha.is_peft
     dialog.activateWindow()
     pick(dialog.general.alpha, "scale")
