@@ -129,8 +129,8 @@ def read_axolotl(found: ForeignFile) -> None:
     argument.read_schedule(found, "lr_scheduler", "cosine")
     argument.read_warmup(found, per_step, "warmup_steps", "warmup_ratio", 0.03)
     argument.read_optimizer(found, "optimizer", "adamw_torch_fused")
-    found.put("weight_decay", found.number("weight_decay", "weight_decay", 0.0), "weight_decay")
-    found.put("max_grad_norm", found.number("max_grad_norm", "max_grad_norm", 1.0), "max_grad_norm")
+    found.put_number("weight_decay", "weight_decay", 0.0)
+    found.put_number("max_grad_norm", "max_grad_norm", 1.0)
     argument.read_every(found, "steps_per_report", "logging_steps", per_step)
     argument.read_every(found, "steps_per_eval", "eval_steps", per_step)
     argument.read_every(found, "save_every", "save_steps", per_step)
@@ -142,7 +142,7 @@ def read_axolotl(found: ForeignFile) -> None:
                 times=times,
             )
             found.miss(key, path, said, Severity.NOTE)
-    found.put("seed", found.number("seed", "seed", 42), "seed")
+    found.put_number("seed", "seed", 42)
     found.put("grad_checkpoint", bool(found.take("gradient_checkpointing")), "gradient_checkpointing")
     argument.read_best(found, "early_stopping_patience", "load_best_model_at_end")
     trackers = ["wandb"] if found.keys.get("wandb_project") else []
@@ -228,7 +228,7 @@ def _read_method(found: ForeignFile) -> None:
 
 
 def _read_data(found: ForeignFile) -> None:
-    found.put("max_seq_length", found.number("sequence_len", "max_seq_length", 512), "sequence_len")
+    found.put_number("max_seq_length", "sequence_len", 512)
     longer = found.take("excess_length_strategy", "drop")
     if longer != "truncate":
         said = tr("Rows that are longer are cut here; axolotl leaves them out, or stops at them.")

@@ -70,6 +70,10 @@ class ForeignFile:
         self.miss(key, path, tr("`{key}`: {short} is not a number.", key=key, short=_short(value)), Severity.ERROR)
         return None
 
+    def put_number(self, path: str, key: str, default: float) -> None:
+        """Sets a field to the number that a key gives, or to the other trainer's default."""
+        self.put(path, self.number(key, path, default), key)
+
     def words(self, key: str) -> list[str]:
         """A list of words, which may be written as one text with commas; what is neither is told."""
         value = self.take(key)

@@ -102,12 +102,12 @@ def read_llama_factory(found: ForeignFile) -> None:
     argument.read_optimizer(found, "optim", "adamw_torch")
     if found.take("use_muon"):
         found.put("optimizer", "muon", "use_muon")
-    found.put("weight_decay", found.number("weight_decay", "weight_decay", 0.0), "weight_decay")
-    found.put("max_grad_norm", found.number("max_grad_norm", "max_grad_norm", 1.0), "max_grad_norm")
+    found.put_number("weight_decay", "weight_decay", 0.0)
+    found.put_number("max_grad_norm", "max_grad_norm", 1.0)
     argument.read_every(found, "steps_per_report", "logging_steps", per_step, 500)
     argument.read_every(found, "steps_per_eval", "eval_steps", per_step)
     argument.read_every(found, "save_every", "save_steps", per_step, 500)
-    found.put("seed", found.number("seed", "seed", 42), "seed")
+    found.put_number("seed", "seed", 42)
     argument.read_best(found, "early_stopping_patience", "load_best_model_at_end")
     found.put("grad_checkpoint", not found.take("disable_gradient_checkpointing", False))
     if name := found.take("run_name"):
@@ -150,9 +150,9 @@ def _read_method(found: ForeignFile) -> None:
         _read_pairs(found)
     if stage == "kto":
         found.put("train_mode", "kto", "stage")
-        found.put("beta", found.number("pref_beta", "beta", 0.1), "pref_beta")
+        found.put_number("beta", "pref_beta", 0.1)
         for key, path in (("kto_chosen_weight", "desirable_weight"), ("kto_rejected_weight", "undesirable_weight")):
-            found.put(path, found.number(key, path, 1.0), key)
+            found.put_number(path, key, 1.0)
     if (model := found.take("ref_model")) is not None:
         found.put("reference_model_path", str(model), "ref_model")
     found.put("mask_prompt", stage != "pt" and not found.take("train_on_prompt", False), "train_on_prompt")
@@ -172,7 +172,7 @@ def _read_pairs(found: ForeignFile) -> None:
         return
     mode, kind = _PAIRS[loss]
     found.put("train_mode", mode, "pref_loss")
-    found.put("beta", found.number("pref_beta", "beta", 0.1), "pref_beta")
+    found.put_number("beta", "pref_beta", 0.1)
     if kind is not None:
         found.put("dpo_cpo_loss_type", kind, "pref_loss")
     gamma = found.number("simpo_gamma", "simpo_gamma", 0.5 if loss == "simpo" else None)
@@ -185,7 +185,7 @@ def _read_pairs(found: ForeignFile) -> None:
 
 
 def _read_data(found: ForeignFile) -> None:
-    found.put("max_seq_length", found.number("cutoff_len", "max_seq_length", 2048), "cutoff_len")
+    found.put_number("max_seq_length", "cutoff_len", 2048)
     info = _dataset_info(found, str(found.take("dataset_dir", "data")))
     if (chosen := _data_file(found, "dataset", "data", info)) is not None:
         _read_columns(found, chosen)

@@ -87,14 +87,12 @@ def read_unsloth(found: ForeignFile) -> None:
     argument.read_schedule(found, "training.lr_scheduler_type", "linear")
     argument.read_warmup(found, per_step, "training.warmup_steps", "training.warmup_ratio", 5)
     argument.read_optimizer(found, "training.optim", "adamw_8bit")
-    found.put("weight_decay", found.number("training.weight_decay", "weight_decay", 0.01), "training.weight_decay")
-    found.put(
-        "max_grad_norm", found.number("training.max_grad_norm", "max_grad_norm", 1.0), "training.max_grad_norm"
-    )
+    found.put_number("weight_decay", "training.weight_decay", 0.01)
+    found.put_number("max_grad_norm", "training.max_grad_norm", 1.0)
     argument.read_every(found, "steps_per_report", "logging.log_frequency", per_step)
     argument.read_every(found, "save_every", "training.save_steps", per_step)
     argument.read_every(found, "steps_per_eval", "training.eval_steps", per_step)
-    found.put("seed", found.number("training.random_seed", "seed", 3407), "training.random_seed")
+    found.put_number("seed", "training.random_seed", 3407)
     checkpointing = str(found.take("training.gradient_checkpointing", "unsloth")).lower()
     found.put("grad_checkpoint", checkpointing not in ("none", "false"), "training.gradient_checkpointing")
     trackers = [name for name in ("wandb", "tensorboard") if found.take(f"logging.enable_{name}")]
@@ -142,8 +140,7 @@ def _read_adapter(found: ForeignFile, rank: int) -> None:
 
 
 def _read_data(found: ForeignFile) -> None:
-    found.put("max_seq_length", found.number("training.max_seq_length", "max_seq_length", 2048),
-              "training.max_seq_length")  # fmt: skip
+    found.put_number("max_seq_length", "training.max_seq_length", 2048)
     local, remote = found.words("data.local_dataset"), found.take("data.dataset")
     if len(local) > 1:
         said = tr("`local_dataset` names {local} files; here it is one file or folder.", local=len(local))
