@@ -192,11 +192,9 @@ def _is_usual(character: str, encoding: str, last: int) -> bool:
 
 def readable_share(text: str) -> float:
     """The share of characters that can stand in a text: printed ones, line ends and tabs, none unassigned."""
-    good = sum(
-        count for character, count in Counter(text).items() if character in "\t\r\n" or _is_readable(character)
-    )
-    return good / max(len(text), 1)
+    return sum(count for one, count in Counter(text).items() if is_readable(one)) / max(len(text), 1)
 
 
-def _is_readable(character: str) -> bool:
-    return character.isprintable() or unicodedata.category(character) in ("Zs", "Cf")
+def is_readable(character: str) -> bool:
+    """Whether a character can stand in a text."""
+    return character in "\t\r\n" or character.isprintable() or unicodedata.category(character) in ("Zs", "Cf")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from app.core.language import tr
-from app.core.source.alphabet import readable_share
+from app.core.source.alphabet import is_readable
 
 POINTER = tr(
     "This is only a pointer to the data ({kind}), not the data. Fetch it with `{fetch}`, or download the file."
@@ -65,7 +65,8 @@ HEADER = 4096  # characters
 AT_EACH_END = 1 << 16  # characters at the start of a text and at its end
 MOST_UNREADABLE = 0.03  # of the characters of a text; what is none reads as 5 to 20 % of them in any encoding
 FEW_UNREADABLE = 8  # … which a short text may have
-_CONTROLS = frozenset(map(chr, (*range(32), 127))) - frozenset("\t\n\v\f\r\x1b")  # programs colour what they log
+_OF_PROGRAMS = "\v\f\x1b"  # pages and colours, as programs print them
+_CONTROLS = frozenset(map(chr, (*range(32), 127))) - frozenset(f"\t\n\r{_OF_PROGRAMS}")
 ZIP_START = b"PK\x03\x04"
 # What opening a damaged archive raises.
 ARCHIVE_ERRORS = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError,
@@ -106,12 +107,14 @@ def is_binary(text: str, *, is_guessed: bool) -> bool:
     if text.count("\0", 0, HEADER) > FEW_UNREADABLE:  # lengths and numbers of a header
         return True
     text = text if len(text) <= 2 * AT_EACH_END else text[:AT_EACH_END] + text[-AT_EACH_END:]
-    counts = Counter(text)
-    controls = sum(count for character, count in counts.items() if character in _CONTROLS)
-    if is_guessed:
-        kept = "".join(character for character in counts if character not in "\v\f\x1b")
-        controls = sum(counts[one] for one in kept if one == "\ufffd" or not readable_share(one))
-    return controls > max(FEW_UNREADABLE, MOST_UNREADABLE * len(text))
+    unreadable = sum(
+        count for one, count in Counter(text).items() if one in _CONTROLS or (is_guessed and _is_no_character(one))
+    )
+    return unreadable > max(FEW_UNREADABLE, MOST_UNREADABLE * len(text))
+
+
+def _is_no_character(one: str) -> bool:
+    return one == "\ufffd" or not (is_readable(one) or one in _OF_PROGRAMS)
 
 
 def markup_of(head: str) -> str:

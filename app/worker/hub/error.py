@@ -129,7 +129,7 @@ def _status(code: int, model: str) -> UnusableError | TaskError:
         return _unusable(
             tr("The hub refuses {model} to your account.", model=model)
             if model
-            else (tr("The hub refuses this to your account.")),
+            else tr("The hub refuses this to your account."),
             tr("The token may lack the right to read it (gated models need that right in fine-grained tokens)."),
         )
     if code == 404:
