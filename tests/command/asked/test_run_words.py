@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +25,7 @@ from app.core.run.folder import RUN_REMOTE, RunDir, prepare_run
 from app.core.run.note import RunNote, save_note
 from app.core.run.summary import summarize
 from tests.command.conftest import Luthier
+from tests.terminal import typing
 
 
 @pytest.fixture
@@ -337,17 +334,6 @@ def test_what_was_learned_and_forgotten_is_compared_where_one_run_measured_it(
     assert json.loads(luthier("runs", "note", "my run", "-", "--json", stdin="Why.\n").stdout) == {
         "path": str(run.path), "name": "", "tags": [], "note": "Why.\n",
     }  # fmt: skip
-
-
-@contextmanager
-def typing(typed: str) -> Iterator[None]:
-    """Somebody at a terminal who types this."""
-    person, terminal = pty.openpty()
-    os.write(person, typed.encode())
-    with os.fdopen(terminal, encoding="utf-8") as stdin, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "stdin", stdin)
-        yield
-    os.close(person)
 
 
 @pytest.mark.parametrize(

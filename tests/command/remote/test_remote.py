@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +17,7 @@ from app.core.run.folder import runs_dir
 from tests.command.conftest import Luthier
 from tests.service_server import GPUS, KEY, FakeService, runpod, service_server
 from tests.ssh_server import bundle
+from tests.terminal import typing
 from tests.worker.hub.test_keychain import Drawer, own_drawer
 
 LARGE_BYTES = 30_000_000_000  # of weights: half as much again is more than an RTX 4090 has
@@ -48,17 +45,6 @@ def start(tmp_path: Path, service: FakeService) -> list[str]:
     (tmp_path / "mine.pub").write_text("ssh-ed25519 AAAA me\n")
     folder = bundle(tmp_path / "bundle", 1)
     return ["remote", "start", "runpod", str(folder), "--ssh", f"ssh -i {tmp_path / 'mine'}"]
-
-
-@contextmanager
-def answering(typed: str) -> Iterator[None]:
-    """Somebody at a terminal who types this."""
-    person, terminal = pty.openpty()
-    os.write(person, typed.encode())
-    with os.fdopen(terminal, encoding="utf-8") as stdin, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "stdin", stdin)
-        yield
-    os.close(person)
 
 
 def rented_gpus(service: FakeService) -> list[str]:
@@ -154,7 +140,7 @@ def test_nothing_is_rented_where_nobody_can_agree(
 def test_only_a_yes_rents(
     service: FakeService, start: list[str], capfd: pytest.CaptureFixture[str], typed: str, rents: bool
 ) -> None:
-    with answering(typed):
+    with typing(typed):
         assert run_command(start) == (2 if rents else 1)
     said = capfd.readouterr().err
     assert "Start it? [y/N] " in said

@@ -10,7 +10,6 @@ import pytest
 from PySide6.QtCore import QPointF, QRect, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QComboBox, QLabel, QToolButton
-from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
 from app.core.run.history import RunHistory
@@ -38,12 +37,8 @@ def history() -> RunHistory:
 
 
 @pytest.fixture
-def chart(qtbot: QtBot, history: RunHistory) -> LossChart:
-    found = LossChart(history)
-    qtbot.addWidget(found)
-    found.resize(420, 320)
-    found.show()
-    return drawn(found)
+def chart(chart: LossChart) -> LossChart:
+    return drawn(chart)
 
 
 def drawn(chart: LossChart) -> LossChart:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,14 +25,6 @@ from tests.ui import synthetic_run
 from tests.ui.child import child
 from tests.ui.comparing import adapter_folder
 from tests.ui.fake_worker import FakeWorker
-
-
-@pytest.fixture
-def session(workers: list[FakeWorker]) -> Iterator[RunSession]:
-    assert workers == []
-    found = RunSession()
-    yield found
-    found._reading.stop()
 
 
 def started(session: RunSession, until: int = 300, **values: Any) -> FakeWorker:

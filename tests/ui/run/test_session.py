@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,6 @@ from app.core.run.folder import RunDir
 from app.ui.run.session import RunSession, RunState
 from tests.ui import synthetic_run
 from tests.ui.fake_worker import FakeWorker
-
-
-@pytest.fixture
-def session(qapp: object, workers: list[FakeWorker]) -> Iterator[RunSession]:
-    assert qapp
-    assert workers == []
-    found = RunSession()
-    yield found
-    found._reading.stop()
-    found._close_file()
-    found.deleteLater()
 
 
 def ended(folder: Path, ending: str, *more: event.Event) -> RunDir:

@@ -24,17 +24,6 @@ from tests.ui.fake_worker import FakeWorker
 METAL = "[METAL] Command buffer execution failed: Impacting Interactivity\n"
 
 
-@pytest.fixture
-def session(qapp: object, workers: list[FakeWorker]) -> Iterator[RunSession]:
-    assert qapp is not None
-    assert workers == []
-    found = RunSession()
-    yield found
-    found._reading.stop()
-    found._close_file()
-    found.deleteLater()
-
-
 def started(session: RunSession, until: int = 50) -> FakeWorker:
     session.start(TrainConfig(adapter_name="friendly", model="/m", data="/d"))
     FakeWorker.made[-1].say(*synthetic_run.events(until=until, ending=""))

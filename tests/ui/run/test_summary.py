@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +30,6 @@ from tests.ui.fake_worker import FakeWorker
 STOPS = "Stop after this iteration and save the adapter"
 WAYS = "Pause in place, or pause and free the memory"
 NO_WAYS = "There are two ways to pause a run that trains"
-
-
-@pytest.fixture
-def session(workers: list[FakeWorker]) -> Iterator[RunSession]:
-    assert workers == []
-    found = RunSession()
-    yield found
-    found._reading.stop()
 
 
 @pytest.fixture
