@@ -4,10 +4,12 @@ import gc
 import importlib
 import os
 import random
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyside6")
@@ -40,6 +42,7 @@ keep_module_list()  # as workers: else each process reads 1,600 files for the na
 
 TESTS = Path(__file__).resolve().parent
 EACH_TEST = {language.QUOTES_VARIABLE: "", "HF_HUB_OFFLINE": "1"}  # variables of the fixtures below
+FOLDERS = count()  # numbers of what tests keep files in, none twice in a process
 
 settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 # That a mutation is caught is all that packaging/mutate.py asks; the smallest example takes minutes.
@@ -147,10 +150,18 @@ def marks_of_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "_around", language.MARKED)
 
 
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As pytest's own, whose next number is that of the highest folder there is: to list thousands of them for each
+    test took a fortieth of the suite."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    return tmp_path_factory.mktemp(f"{name}-{next(FOLDERS)}", numbered=False)
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Runs, settings and caches of a test never touch those of the person who runs it."""
-    path = tmp_path_factory.mktemp("home")
+    path = tmp_path_factory.mktemp(f"home-{next(FOLDERS)}", numbered=False)
     monkeypatch.setenv("LUTHIER_HOME", str(path))
     monkeypatch.setenv("HF_HOME", str(path / "huggingface"))
     monkeypatch.setenv("HF_HUB_OFFLINE", EACH_TEST["HF_HUB_OFFLINE"])
