@@ -11,6 +11,7 @@ from app.core.method.preferred import KTO_BATCH
 from app.core.method.reward import BUILT_IN, declared_in
 from app.core.model.folder import MODEL_CONFIG
 from app.core.problem import Problem, Severity, UnusableError
+from app.core.quantity import plural
 from app.core.refusal import reason_of
 from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference, uses_rewards
 
@@ -102,9 +103,9 @@ def check_rewards(config: TrainConfig) -> Iterator[Problem]:
     weights = config.reward_weights
     if weights and len(weights) != len(config.reward_functions):
         said = tr(
-            "There are {weights} weights for {reward_functions} reward functions.",
-            weights=len(weights),
-            reward_functions=len(config.reward_functions),
+            "Not one weight for each: {weights}, and {reward_functions}.",
+            weights=plural(len(weights), "weight"),
+            reward_functions=plural(len(config.reward_functions), "reward function"),
         )
         yield Problem("reward_weights", said, hint=tr("Give one for each, or none."))
     elif weights and not any(weights):

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from app.core.language import tr
 from app.core.model.inspection import MatrixRow, Module
 from app.core.model.module_group import GROUP_LABELS, Group
+from app.core.quantity import plural
 from app.ui.widget import theme
 
 MATRIX_ROW_HEIGHT = 20  # px
@@ -99,7 +100,7 @@ class CoverageMatrix(QWidget):
         counts = [self.row_count(row) for row in range(len(self._rows))]
         on, all_of_them = sum(count[0] for count in counts), sum(count[1] for count in counts)
         self.setAccessibleDescription(
-            tr("{on} of {all_of_them} matrices are adapted", on=on, all_of_them=all_of_them)
+            tr("Adapted: {on} of {all_of_them}", on=on, all_of_them=plural(all_of_them, "matrix", "matrices"))
         )
         self.update()
 

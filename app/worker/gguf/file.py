@@ -14,6 +14,7 @@ import mlx.nn as nn
 from gguf import GGUFWriter
 
 from app.core.language import tr
+from app.core.quantity import plural
 from app.worker.gguf.architecture import architecture_of, hyper_parameters, text_model
 from app.worker.gguf.piece_merge import STRIPPING
 from app.worker.gguf.tensor import GgufTensor, model_tensors
@@ -69,8 +70,8 @@ def plan_gguf(
     if odd := [tensor.name for tensor in tensors if len(tensor.shape) > 1 and tensor.shape[-1] % block]:
         notes.append(
             tr(
-                "{odd} matrices stay F16: their rows are no multiple of {block} ({odd2}).",
-                odd=len(odd),
+                "{odd} in F16, with rows that are no multiple of {block} ({odd2}).",
+                odd=plural(len(odd), "matrix", "matrices"),
                 block=block,
                 odd2=odd[0],
             )

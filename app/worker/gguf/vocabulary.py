@@ -12,6 +12,7 @@ from gguf import GGUFWriter, TokenType
 
 from app.core.language import tr
 from app.core.problem import Problem, UnusableError
+from app.core.quantity import plural
 from app.worker.gguf.piece_merge import NAMED_IN_STRIPPING, PieceMerger
 from app.worker.gguf.pre_tokenizer import pre_tokenizer_name
 
@@ -156,7 +157,9 @@ def _tokens(tree: Mapping[str, Any], rows: int) -> tuple[list[str], list[TokenTy
         found[added["id"]] = (added["content"], kind)
     beyond = [text for number, (text, _) in sorted(found.items()) if number >= rows]
     notes = (
-        [tr("{beyond:,} tokens without a row in the embedding are left out.", beyond=len(beyond))] if beyond else []
+        [tr("Left out: {beyond} without a row in the embedding.", beyond=plural(len(beyond), "token"))]
+        if beyond
+        else []
     )
     tokens = [found.get(number, (f"[PAD{number}]", TokenType.UNUSED)) for number in range(rows)]
     return [text for text, _ in tokens], [kind for _, kind in tokens], notes

@@ -29,7 +29,7 @@ from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import MergeJob
-from app.core.quantity import loss_text
+from app.core.quantity import loss_text, plural
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 from app.worker.compare.evaluate import HeldOutRows, held_out_rows
@@ -155,7 +155,11 @@ def write_merged(folder: Path, merged: Adapter, base: str, layers: int, told: di
 def _weights(job: MergeJob, count: int) -> list[float]:
     weights = list(job.weights or [1.0] * count)
     if len(weights) != count:
-        said = tr("There are {weights} weights for {count} adapters.", weights=len(weights), count=count)
+        said = tr(
+            "Not one weight for each: {weights}, and {count}.",
+            weights=plural(len(weights), "weight"),
+            count=plural(count, "adapter"),
+        )
         raise UnusableError([Problem("weights", said, hint=tr("Give one for each, in their order."))])
     if not any(weights):
         raise UnusableError([Problem("weights", tr("All weights are 0: nothing would be left."))])

@@ -16,6 +16,7 @@ from app.core.model.bound import check_layers
 from app.core.model.folder import plain_path, read_config
 from app.core.model.safetensors_header import weight_faults
 from app.core.problem import Problem, UnusableError
+from app.core.quantity import plural
 from app.worker.model.precision import compute_in_base_precision
 from app.worker.model.prefix_cache import PrefixCache
 from app.worker.process.free_memory import check_address_space
@@ -64,13 +65,15 @@ def _unloadable(path: Path, error: Exception) -> UnusableError:
     said, name = tr("The model in {path} cannot be loaded", path=path), (lines[1:] or [""])[0].strip(" .,")
     if found := _SURPLUS.match(lines[0]):
         reason = tr(
-            "its files hold {found} weights that a model of its config has not, such as {name}",
-            found=found[1],
+            "its files hold {found} that a model of its config has not, such as {name}",
+            found=plural(int(found[1]), "weight"),
             name=name,
         )
     elif found := _LACKING.match(lines[0]):
         reason = tr(
-            "its files lack {found} weights that its config asks for, such as {name}", found=found[1], name=name
+            "its files lack {found} that its config asks for, such as {name}",
+            found=plural(int(found[1]), "weight"),
+            name=name,
         )
     elif found := _SHAPE.match(str(error)):
         expected, there = (found[i].replace(", ", " × ") for i in (1, 2))

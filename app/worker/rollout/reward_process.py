@@ -31,6 +31,7 @@ from app.core.protocol import event
 from app.core.protocol.client import WorkerClient
 from app.core.protocol.command import ScoreAnswers
 from app.core.protocol.job import RewardJob, write_job
+from app.core.quantity import plural
 from app.core.system.leftover import temporary_prefix
 from app.core.system.reward_trust import own_modules
 from app.worker.process.channel import Channel
@@ -219,7 +220,12 @@ def _checked(values: Any, count: int, where: str) -> list[float]:
         raise _FaultError(tr("{where} returns no list of numbers: {error}.", where=where, error=error)) from error
     if len(scores) != count:
         raise _FaultError(
-            tr("{where} returns {scores} scores for {count} answers.", where=where, scores=len(scores), count=count)
+            tr(
+                "{where} returns {scores} for {count}.",
+                where=where,
+                scores=plural(len(scores), "score"),
+                count=plural(count, "answer"),
+            )
         )
     if not all(math.isfinite(score) for score in scores):
         raise _FaultError(tr("{where} returns a score that is not finite.", where=where))

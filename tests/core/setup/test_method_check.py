@@ -62,7 +62,7 @@ ONLINE: dict[str, Any] = {"train_mode": "online_dpo", "max_completion_length": 6
         ({"train_mode": "dpo", "reference_model_path": "/nowhere"}, "reference_model_path",
          "There is no model in /nowhere. Choose a model's folder, or leave it empty."),
         (SAMPLED | {"reward_weights": (1.0, 2.0), "reward_functions": ("last_number",)}, "reward_weights",
-         "There are 2 weights for 1 reward functions. Give one for each, or none."),
+         "Not one weight for each: 2 weights, and 1 reward function. Give one for each, or none."),
         (SAMPLED | {"reward_weights": (0.0,), "reward_functions": ("last_number",)}, "reward_weights",
          "All weights are 0: no answer would earn anything."),
         (SAMPLED | {"reward_functions_file": "/nowhere.py"}, "reward_functions_file",

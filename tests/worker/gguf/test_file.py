@@ -209,7 +209,7 @@ def adapt(model: nn.Module, *, dora: bool = False, layers: int = 2) -> None:
 def test_rows_that_do_not_fit_blocks_stay_f16_and_it_is_said(root: Path, tmp_path: Path) -> None:
     case = opened(write_tiny(root / "odd", "llama", intermediate_size=80))
     plan = case.plan(TensorType.Q8_0)
-    assert plan.notes == ("3 matrices stay F16: their rows are no multiple of 32 (blk.0.ffn_down.weight).",)
+    assert plan.notes == ("3 matrices in F16, with rows that are no multiple of 32 (blk.0.ffn_down.weight).",)
     write_gguf(plan, tmp_path / "model.gguf")
     kinds = {tensor.name: tensor.tensor_type for tensor in GGUFReader(tmp_path / "model.gguf").tensors}
     assert kinds["blk.0.ffn_down.weight"] is GGMLQuantizationType.F16

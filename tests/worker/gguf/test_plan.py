@@ -152,9 +152,9 @@ def test_an_embedding_with_more_rows_is_padded_and_one_with_fewer_is_told(tmp_pa
     assert len(plan.vocabulary.tokens) == plan.values["vocab_size"]
     assert len(plan.notes) == 1  # of letters with their marks
     odd = planned(write_tiny(tmp_path / "odd", "llama", intermediate_size=80), TensorType.Q8_0)
-    assert odd.notes == ("3 matrices stay F16: their rows are no multiple of 32 (blk.0.ffn_down.weight).",)
+    assert odd.notes == ("3 matrices in F16, with rows that are no multiple of 32 (blk.0.ffn_down.weight).",)
     fewer = write_tiny(tmp_path / "fewer", "qwen2", vocab_size=len(plan.vocabulary.tokens) - PADDING - 1)
-    assert "1 tokens without a row in the embedding are left out." in planned(fewer).notes
+    assert "Left out: 1 token without a row in the embedding." in planned(fewer).notes
 
 
 def test_a_name_that_makes_llama_cpp_read_otherwise_is_changed(tmp_path: Path) -> None:

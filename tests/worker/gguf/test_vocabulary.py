@@ -107,7 +107,7 @@ def test_tokens_are_of_the_kinds_that_llama_cpp_knows() -> None:
         ("a", UNKNOWN), ("b", NORMAL), ("ab", NORMAL), ("<|end|>", CONTROL), ("<tool>", OWN), ("a a", NORMAL),
         ("[PAD6]", UNUSED), ("[PAD7]", UNUSED), ("[PAD8]", UNUSED),
     ]  # fmt: skip
-    assert made.notes == ["1 tokens without a row in the embedding are left out."]
+    assert made.notes == ["Left out: 1 token without a row in the embedding."]
     assert (made.strips, made.chat_template, made.special) == (False, "", {})
     assert made.flags == {"add_bos_token": False, "add_eos_token": False}
 
@@ -116,7 +116,7 @@ def test_a_vocabulary_without_merges_has_one_that_never_happens() -> None:
     made = gguf_vocabulary(Inner(tree(model={"merges": [], "ignore_merges": True}, normalizer={"type": "NFC"})), 3)
     assert made.merges == ["\x01 \x01"]
     assert made.notes == [
-        "1 tokens without a row in the embedding are left out.",
+        "Left out: 1 token without a row in the embedding.",
         "Letters with their marks apart (é as e and ´) are put together here, and not by llama.cpp.",
     ]
     assert gguf_vocabulary(Inner(tree(model={"merges": [["a", "b"]]})), 6).merges == ["a b"]

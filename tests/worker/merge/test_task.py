@@ -113,7 +113,7 @@ def test_one_that_is_worse_than_the_base_is_told(place: Path, tmp_path: Path) ->
     [
         ({"adapters": ("a",)}, "nothing to be merged with"),
         ({"adapters": ("a", "dora")}, "is a DoRA"),
-        ({"adapters": ("a", "b"), "weights": (1.0,)}, "1 weights for 2 adapters"),
+        ({"adapters": ("a", "b"), "weights": (1.0,)}, "Not one weight for each: 1 weight, and 2 adapters."),
         ({"adapters": ("a", "b"), "weights": (0.0, 0.0)}, "nothing would be left"),
         ({"adapters": ("a", "b"), "method": "slerp"}, "no method “slerp”"),
         ({"adapters": ("a", "other")}, "different bases"),

@@ -133,7 +133,7 @@ def test_memory_is_bound_to_half_of_the_machines(
 
 @pytest.mark.parametrize(("name", "said"), [
     ("kept", ": There is no function kept."),
-    ("short", ":14: short returns 1 scores for 2 answers."),
+    ("short", ":14: short returns 1 score for 2 answers."),
     ("endless", ":17: endless returns a score that is not finite."),
     ("words", ":20: words returns no list of numbers: could not convert string to float: 'a'."),
     ("failing", ":25: IndexError: list index out of range"),

@@ -263,7 +263,7 @@ BAD = {
     ),
     "counts wrongly": (
         " and len(SEEN) == 2:\n        return [1.0]\n",
-        ":2: letters returns 1 scores for 9 answers",
+        ":2: letters returns 1 score for 9 answers",
     ),
     "says nonsense": (" and len(SEEN) == 2:\n        return ['?'] * 9\n", ":2: letters returns no list of numbers"),
     "is not finite": (" and len(SEEN) == 2:\n        return [float('nan')] * 9\n", "not finite"),
