@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -33,39 +34,68 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> SmallDelta:
     return tuned_run(root, base, iterations=20, rate=1e-3, valid=48)
 
 
-@pytest.mark.slow
-def test_few_bits_keep_what_plain_ones_lose(small: SmallDelta, tmp_path: Path) -> None:
-    tuned = TunedModel(small.base, small.run.path / "adapters" / "adapters.safetensors")
-    assert delta_share(tuned) < 0.05
-    examples = run_examples(small.run.path, tuned.tokenizer, lambda *_, **__: quiet)
-    assert examples is not None
-    gain = HeldOutGain(examples.loss(tuned.use_base(), quiet), examples.loss(tuned.use_tuned(), quiet))
+class Kept(NamedTuple):
+    """What a file of few bits keeps."""
 
-    def kept(bits: str, **options: bool) -> tuple[float, float, list[str]]:
+    share: float  # of what was learned
+    bits: float  # a weight
+    warned: str  # of what is lost, before the weights are written; empty: nothing was
+
+
+class Exports:
+    """A run of a small change, its gain in plain numbers, and how much of that is kept in fewer bits."""
+
+    def __init__(self, small: SmallDelta) -> None:
+        self.run = small.run.path
+        tuned = TunedModel(small.base, self.run / "adapters" / "adapters.safetensors")
+        self.stays = delta_share(tuned)
+        examples = run_examples(self.run, tuned.tokenizer, lambda *_, **__: quiet)
+        assert examples is not None
+        self._examples = examples
+        self._gain = HeldOutGain(examples.loss(tuned.use_base(), quiet), examples.loss(tuned.use_tuned(), quiet))
+
+    def write(self, out: Path, bits: str, **options: bool) -> Kept:
         folder, events = run_export(
-            tmp_path, small.run.path, "fused", out=tmp_path / bits, prompts=0, checkpoint="last",
-            options={"bits": bits} | options,
-        )  # fmt: skip
+            out.parent, self.run, "fused", out=out, prompts=0, checkpoint="last", options={"bits": bits} | options
+        )
         model, _ = load(str(folder))
         phases = [said.phase for said in events if isinstance(said, event.Progressed)]
-        return gain.kept(examples.loss(model, quiet)), compute_bits_per_weight(model), phases
+        before = phases[: phases.index("Writing the weights")]
+        warned = [phase for phase in phases if "of what was learned stays" in phase]
+        assert warned == [phase for phase in before if phase in warned]
+        share = self._gain.kept(self._examples.loss(model, quiet))
+        return Kept(share, compute_bits_per_weight(model), " ".join(warned))
 
+
+@pytest.fixture(scope="module")
+def exports(small: SmallDelta) -> Exports:
+    return Exports(small)
+
+
+@pytest.mark.slow
+def test_a_change_that_plain_bits_lose_is_not_written(exports: Exports, tmp_path: Path) -> None:
+    assert exports.stays < 0.05
     with pytest.raises(
         TaskError, match=r"Only .*\s% of what was learned stays in weights of 4bit; nothing was wr"
     ) as e:
-        kept("4bit")
+        exports.write(tmp_path / "4bit", "4bit")
     assert "--set lossy=yes" in str(e.value.hint)
     assert not (tmp_path / "4bit").exists()
 
-    share, _, phases = kept("4bit", lossy=True)
-    assert share < 0.95
-    (warned,) = [number for number, phase in enumerate(phases) if "of what was learned stays" in phase]
-    assert warned < phases.index("Writing the weights")
 
-    share, bits, phases = kept("4.8bit")
+@pytest.mark.slow
+def test_what_is_lost_by_wish_is_told_before_it_is_written(exports: Exports, tmp_path: Path) -> None:
+    share, _, warned = exports.write(tmp_path / "4bit", "4bit", lossy=True)
+    assert share < 0.95
+    assert warned.count("of what was learned stays") == 1
+
+
+@pytest.mark.slow
+def test_few_bits_keep_what_plain_ones_lose(exports: Exports, tmp_path: Path) -> None:
+    share, bits, warned = exports.write(tmp_path / "4.8bit", "4.8bit")
     assert share >= 0.95
     assert bits <= 4.8
-    assert not [phase for phase in phases if "of what was learned stays" in phase]
+    assert not warned
     told = json.loads((tmp_path / "4.8bit" / "config.json").read_text())["quantization"]
     assert told["bits"] == 4
     assert told["group_size"] == 64
