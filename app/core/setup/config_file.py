@@ -308,6 +308,9 @@ def _unknown(key: str, name: str, lines: Mapping[str, int]) -> Problem:
 
 def load_config(path: Path) -> LoadedConfig:
     """Reads a YAML file; raises `UnusableError` with all faults (also for a file that cannot be read)."""
+    # A single row of JSON is YAML too, with keys that nothing is known of.
+    if _is_named_as_data(path) and (other := _other_than_config(path)):
+        raise other
     if path.exists() and not path.is_file():
         said = tr("This is no file: a folder, a pipe or a device.")
         raise _other_than_config(path) or UnusableError([Problem("", said, file=str(path))])
@@ -325,14 +328,18 @@ def load_config(path: Path) -> LoadedConfig:
         raise _other_than_config(path) or error from error
 
 
+def _is_named_as_data(path: Path) -> bool:
+    from app.core.source.source import TABLE_SUFFIXES
+
+    return path.suffix.lower() in TABLE_SUFFIXES and path.suffix.lower() != ".json"
+
+
 def _other_than_config(path: Path) -> UnusableError | None:
     """What is said of a model, data or a run that are given in place of a config; None for all that may be one."""
     from app.core.setup.path_kind import DATA_KINDS, PathKind, sort_path  # which knows of configs
-    from app.core.source.source import TABLE_SUFFIXES
 
-    suffix = path.suffix.lower()
     kind = sort_path(path).kind
-    if kind in DATA_KINDS and (path.is_dir() or (suffix in TABLE_SUFFIXES and suffix != ".json")):
+    if kind in DATA_KINDS and (path.is_dir() or _is_named_as_data(path)):
         said, hint = tr("This is data, not a config."), tr("A config names it as its `data`.")
     elif kind is PathKind.MODEL:
         said, hint = tr("This is a model, not a config."), tr("A config names it as its `model`.")
@@ -440,10 +447,19 @@ def validation_problems(
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    if value is None or isinstance(value, bool):
-        text = "null" if value is None else str(value).lower()  # as YAML has it
+    text = _as_yaml(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _as_yaml(value: Any) -> str:
+    """As YAML has it on one line; what Python reads differs in `null`, `true` and `false` alone."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_yaml, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_as_yaml(key)}: {_as_yaml(inner)}' for key, inner in value.items())}}}"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return repr(value)
 
 
 def _may_be_none(key: str) -> bool:

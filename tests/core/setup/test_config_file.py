@@ -128,7 +128,7 @@ def test_each_fault_says_what_the_field_takes() -> None:
         "train": (5, f"`train`: {shown}… is not usable: input should be a valid boolean.", ""),
         "mask_prompt": (6, "`mask_prompt`: 7 is not usable: input should be a valid boolean, unable to interpret "
                         "input.", ""),
-        "early_stopping.patience": (7, "`early_stopping.patience`: [1, True] is not usable: input should be a "
+        "early_stopping.patience": (7, "`early_stopping.patience`: [1, true] is not usable: input should be a "
                                     "valid integer.", "Patience takes 1 to 1,000."),
     }  # fmt: skip
     with pytest.raises(ValidationError) as refused:
@@ -244,6 +244,12 @@ def test_unreadable_files_are_told_in_words(tmp_path: Path) -> None:
     ("name", "files", "said", "hint"),
     [
         ("rows.jsonl", {"rows.jsonl": '{"a": 1}\n{"a": 2}\n'}, "data", "A config names it as its `data`."),
+        (
+            "row.jsonl",
+            {"row.jsonl": '{"prompt": "a", "completion": "b"}'},
+            "data",
+            "A config names it as its `data`.",
+        ),
         ("rows.parquet", {"rows.parquet": "PAR1\udcff"}, "data", "A config names it as its `data`."),
         ("rows", {"rows/train.csv": "a,b\n"}, "data", "A config names it as its `data`."),
         ("lamp", {"lamp/config.json": "{}"}, "a model", "A config names it as its `model`."),
@@ -405,3 +411,20 @@ def test_iterations_that_a_file_asks_for_are_not_worked_out_from_epochs_that_it_
     assert read("iters: 50\nepochs: 2\n") == (50, 2.0)
     assert read("seed: 1\n")[1] == TrainConfig().epochs
     assert read("epochs: 2\n")[1] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("[a, true, null]", "['a', true, null]"),
+        ("{a: false, 1: [1.5]}", "{'a': false, 1: [1.5]}"),
+        ("true", "true"),
+        ("[]", "[]"),
+    ],
+)
+def test_what_is_not_usable_is_shown_as_yaml_has_it(value: str, shown: str) -> None:
+    with pytest.raises(UnusableError) as caught:
+        parse_config(f"data: {value}\n", name="c.yaml")
+    assert [p.message for p in caught.value.problems] == [
+        f"`data`: {shown} is not usable: input should be a valid string."
+    ]
