@@ -99,7 +99,8 @@ def error_tree(error: UnusableError) -> dict[str, Any]:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints aligned columns; with colour for a person, plain for a pipe. Columns of figures are set right."""
+    """Prints aligned columns: for a person with colour, and texts folded where the terminal is narrow; plain for a
+    pipe. Columns of figures are set right."""
     right = [all(_is_figure(row[i]) for row in rows) for i in range(len(headers))]
     if is_live():
         from rich.console import Console
@@ -108,7 +109,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
         drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for header, numeric in zip(headers, right, strict=True):
-            drawn.add_column(header, justify="right" if numeric else "left", no_wrap=True)
+            drawn.add_column(header, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
         for row in rows:
             drawn.add_row(*(Text(harmless_text(cell)) for cell in row))
         Console().print(drawn, soft_wrap=True)

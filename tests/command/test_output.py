@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -29,6 +30,19 @@ def test_a_person_gets_the_same_table_drawn(
     output.table(["name", "n"], [["[bold]a[/]", "1"], ["b" * 20, "1,200"]])
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines == [f"name{'':22}n", f"[bold]a[/]{'':16}1", f"{'b' * 20}  1,200"]
+
+
+def test_in_a_narrow_terminal_nothing_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one has 80 columns, whatever COLUMNS says
+    monkeypatch.setenv("COLUMNS", "26")
+    monkeypatch.setenv("LINES", "40")
+    output.table(["name", "n"], [["a" * 12 + " " + "b" * 20, "1,200"]])
+    plain = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out)
+    lines = [line.rstrip() for line in plain.splitlines()]
+    assert lines == [f"name{'':19}n", f"{'a' * 12}{'':7}1,200", "b" * 17, "b" * 3]
 
 
 def test_a_problem_is_told_with_its_place_its_field_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
