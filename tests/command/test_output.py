@@ -42,7 +42,7 @@ def test_in_a_narrow_terminal_nothing_is_cut(
     output.table(["name", "n"], [["a" * 12 + " " + "b" * 20, "1,200"]])
     plain = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out)
     lines = [line.rstrip() for line in plain.splitlines()]
-    assert lines == [f"name{'':19}n", f"{'a' * 12}{'':7}1,200", "b" * 17, "b" * 3]
+    assert lines == [f"name{'':21}n", f"{'a' * 12}{'':9}1,200", "b" * 19, "b"]
 
 
 def test_a_problem_is_told_with_its_place_its_field_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
