@@ -152,8 +152,8 @@ def marks_of_code(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As pytest's own, whose next number is that of the highest folder there is: to list thousands of them for each
-    test took a fortieth of the suite."""
+    """As pytest's own, which looks for the next number in a list of all folders that there are: with thousands of
+    them that takes longer than most tests."""
     name = re.sub(r"\W", "_", request.node.name)[:30]
     return tmp_path_factory.mktemp(f"{name}{next(FOLDERS)}", numbered=False)
 
