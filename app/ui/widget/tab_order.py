@@ -9,6 +9,8 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLayout, QScrollArea, QSplitter, QWidget
 
+_BY_TAB = Qt.FocusPolicy.TabFocus.value  # a number: at each key hundreds of parts are asked, and flags are slow
+
 
 def follow_page(found: Sequence[QWidget]) -> None:
     """Makes Tab follow the stops, whenever and in whatever order they were made."""
@@ -40,7 +42,7 @@ def stops(widget: QWidget, only_shown: bool = False) -> list[QWidget]:
 def _gather(widget: QWidget, only_shown: bool, found: list[QWidget]) -> None:
     if only_shown and not widget.isVisible():
         return
-    if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+    if widget.focusPolicy().value & _BY_TAB:
         found.append(widget)
         return
     if isinstance(widget, QScrollArea):
