@@ -11,8 +11,17 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject
 from PySide6.QtWidgets import QApplication
 
 from app.ui.widget import theme
+from app.ui.worker import detachable
 from app.ui.worker.process import WorkerProcess
 from tests.ui.fake_worker import FakeWorker
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ends_seen() -> Iterator[None]:
+    """Python complains of processes whose end nobody has seen, and no window looks at those that it let go of."""
+    yield
+    for process in detachable._let_go:
+        process.poll()
 
 
 @pytest.fixture(autouse=True)

@@ -183,6 +183,7 @@ class DetachableProcess(QObject):
     def let_go(self) -> None:
         """Closes the pipes and forgets it: it lives on, and nothing more is heard of it here."""
         if self._process is not None:
+            _let_go[:] = [one for one in _let_go if one.poll() is None]  # the ended ones are no zombies any more
             _let_go.append(self._close())
 
     def _tell(self) -> None:

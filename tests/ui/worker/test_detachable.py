@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
 from pytestqt.qtbot import QtBot
 
 from app.ui.worker.detachable import DetachableProcess
@@ -78,6 +79,16 @@ def test_one_that_is_let_go_of_lives_on_and_keeps_its_log(qtbot: QtBot, tmp_path
     qtbot.waitUntil(lambda: proof.exists() and proof.read_text() == "done")
     assert log.read_text() == "late\n"
     assert process.read_errors() == b""
+
+
+def test_ends_of_those_that_were_let_go_of_are_seen_at_the_next(qtbot: QtBot) -> None:
+    first, second = started("pass"), started("pass")
+    number = first.process_id
+    first.let_go()
+    qtbot.waitUntil(lambda: is_gone(number))
+    second.let_go()
+    with pytest.raises(ChildProcessError):  # it is no zombie any more
+        os.waitpid(number, os.WNOHANG)
 
 
 def test_what_is_no_program_is_told(qtbot: QtBot) -> None:
