@@ -180,6 +180,11 @@ class RunHistory:
         losses = losses[np.isfinite(losses)]
         return float(losses.min()) if len(losses) else None
 
+    @property
+    def never_improved(self) -> bool:
+        """True if trained weights were measured, and none were better than the untrained ones."""
+        return self.best_trained is not None and self.best is not None and self.best.iteration == 0
+
     def remaining_s(self) -> float | None:
         """Seconds to the last planned iteration, validations included; None while it cannot be told."""
         iterations, times = self._train.column("iterations"), self._train.column("time")

@@ -130,6 +130,8 @@ class Attendant(QObject):
         """What somebody who looks elsewhere should know of a run's end; empty where a person asked for it."""
         name = self._session.name
         match self._session.state:
+            case RunState.COMPLETED | RunState.EARLY_STOPPED if self._session.history.never_improved:
+                return tr("{name} has ended, and no measurement was better than the untrained model's.", name=name)
             case RunState.COMPLETED:
                 return tr("{name} is ready.", name=name)
             case RunState.EARLY_STOPPED:

@@ -170,7 +170,11 @@ class SummaryCard(QFrame):
             text = f"{session.problem} {SAVED_BEFORE if session.has_adapter else ''}".strip()
         elif session.state is RunState.EARLY_STOPPED:
             what = tr("reward") if session.history.is_rewarded else tr("validation loss")
-            text = tr("The {what} no longer improved, so the run ended early.", what=what)
+            text = (
+                tr("The {what} never improved, so the run ended early.", what=what)
+                if session.history.never_improved
+                else tr("The {what} no longer improved, so the run ended early.", what=what)
+            )
         elif session.state is RunState.RUNNING and session.phase:
             text = f"{session.phase}…"
         elif session.history.finished is not None and not text:

@@ -308,6 +308,7 @@ class UserActions(QObject):
 
     def _tell_result(self, run: RunDir, state: RunState, outcome: WorkerOutcome) -> None:
         name, holds = self._session.name, self._as_told(run)
+        kind: NoticeKind = "good"
         best = self._session.history.best
         if state is RunState.PARKED:
             resume = partial(self._resume_told, run)
@@ -330,6 +331,9 @@ class UserActions(QObject):
                 name=name,
                 iteration=self._session.history.iteration,
             )
+        elif self._session.history.never_improved:
+            kind = "warning"
+            said = tr("{name} has ended, and no measurement was better than the untrained model's.", name=name)
         elif best is not None and best.iteration and self._session.history.is_rewarded:
             said = tr(
                 "{name} is ready. Best mean reward {value}, at iteration {iteration:,}.",
@@ -347,7 +351,7 @@ class UserActions(QObject):
         else:
             said = tr("{name} is ready.", name=name)
         compare = partial(self.compare_requested.emit, run.adapters)
-        self.told.emit(Notice(said, "good", tr("Compare base and tuned"), compare, holds))
+        self.told.emit(Notice(said, kind, tr("Compare base and tuned"), compare, holds))
 
     # -- files ------------------------------------------------------------------------------------------------
 

@@ -256,6 +256,10 @@ def test_a_validation_of_an_earlier_iteration_takes_the_best_with_what_came_afte
 def test_the_best_of_trained_weights_is_never_the_untrained_models() -> None:
     history = fed(started(), validated(0, 1.0, best=True))
     assert (history.best_trained, history.best and history.best.val_loss) == (None, 1.0)
+    assert not history.never_improved, "nothing else was measured yet"
     for found in (validated(10, 3.0), validated(20, 2.0)):
         history.feed(found)
     assert (history.best_trained, history.best and history.best.val_loss) == (2.0, 1.0)
+    assert history.never_improved
+    history.feed(validated(30, 0.9, best=True))
+    assert not history.never_improved

@@ -232,6 +232,17 @@ def test_an_end_is_told_in_full_where_it_surprises(
     assert way.notified == []
 
 
+@pytest.mark.parametrize("state", [RunState.COMPLETED, RunState.EARLY_STOPPED])
+def test_a_run_that_never_improved_has_no_best_weights(way: Way, attendant: Attendant, state: RunState) -> None:
+    assert attendant.tray is not way.tray
+    way.session.start(TrainConfig(adapter_name="friendly"))
+    way.session.history.feed(event.Validated(iteration=0, val_loss=2.0, best=True))
+    way.session.history.feed(event.Validated(iteration=5, val_loss=2.5))
+    way.become(state)
+    way.session.ended.emit(WorkerOutcome("train", 0, None, event.Finished()))
+    assert way.notified == ["friendly has ended, and no measurement was better than the untrained model's."]
+
+
 def test_silence_is_told_and_a_badge_changes_only_with_its_figure(
     way: Way, attendant: Attendant, badges: list[int | None]
 ) -> None:

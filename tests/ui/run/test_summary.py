@@ -132,7 +132,9 @@ def test_each_state_has_its_sentence(card: SummaryCard, session: RunSession) -> 
     assert said(RunState.CRASHED) == "No room. What was saved before that can be used."
     assert said(RunState.STOPPED) == ""
     assert said(RunState.EARLY_STOPPED) == "The validation loss no longer improved, so the run ended early."
-    worker.say(event.Validated(iteration=400, val_loss=-0.5, figures={"reward": 0.5}))
+    worker.say(event.Validated(iteration=0, val_loss=0.5, best=True), event.Validated(iteration=400, val_loss=0.6))
+    assert said(RunState.EARLY_STOPPED) == "The validation loss never improved, so the run ended early."
+    worker.say(event.Validated(iteration=401, val_loss=-0.5, best=True, figures={"reward": 0.5}))
     assert said(RunState.EARLY_STOPPED) == "The reward no longer improved, so the run ended early."
     session.history.feed(event.Finished(message="All is saved."))
     assert said(RunState.COMPLETED) == "All is saved."

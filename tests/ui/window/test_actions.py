@@ -184,6 +184,16 @@ def validated(iteration: int, loss: float, **more: object) -> event.Validated:
             ),
         ),
         (
+            (validated(0, 2.0), event.Validated(iteration=1200, val_loss=2.5)),
+            ("completed", ""),
+            True,
+            (
+                "friendly has ended, and no measurement was better than the untrained model's.",
+                "warning",
+                "Compare base and tuned",
+            ),
+        ),
+        (
             (validated(1200, -0.75, figures={"reward": 0.75}),),
             ("completed", ""),
             True,
@@ -240,7 +250,7 @@ def test_the_end_of_a_run_is_told_with_what_it_came_to(
     if told[2]:
         assert one.holds()
         one.act()
-        assert one.asked == ([("compare", run.adapters)] if told[1] == "good" else [])
+        assert one.asked == ([("compare", run.adapters)] if told[2].startswith("Compare") else [])
         if told[2] == "Resume":
             qtbot.waitUntil(lambda: one.session.is_live)
             assert not one.holds(), "it has gone on"
