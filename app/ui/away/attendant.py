@@ -135,7 +135,8 @@ class Attendant(QObject):
             case RunState.COMPLETED:
                 return tr("{name} is ready.", name=name)
             case RunState.EARLY_STOPPED:
-                return tr("{name} stopped early: it no longer improved. Its best weights are kept.", name=name)
+                kept = outcome.finished.message if outcome.finished is not None else ""
+                return tr("{name} stopped early: it no longer improved. {kept}", name=name, kept=kept).strip()
             case RunState.FAILED | RunState.CRASHED:
                 return tr("{name} ended: {sentence}", name=name, sentence=outcome.sentence())
             case RunState.PARKED if outcome.finished is not None and outcome.finished.message.startswith(DISK_FULL):

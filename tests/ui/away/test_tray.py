@@ -205,8 +205,9 @@ def test_awake_while_it_works_and_asked_again_where_that_failed(way: Way, attend
     "state, last, said",
     [
         (RunState.COMPLETED, event.Finished(), "friendly is ready."),
-        (RunState.EARLY_STOPPED, event.Finished(),
-         "friendly stopped early: it no longer improved. Its best weights are kept."),
+        (RunState.EARLY_STOPPED, event.Finished(message="The adapter holds the last weights."),
+         "friendly stopped early: it no longer improved. The adapter holds the last weights."),
+        (RunState.EARLY_STOPPED, None, "friendly stopped early: it no longer improved."),
         (RunState.FAILED, event.Failed(message="No room."), "friendly ended: No room."),
         (RunState.CRASHED, None, "friendly ended: The worker ended without a word (exit code 1)."),
         (RunState.PARKED, event.Finished(message=f"{DISK_FULL} 2 GB."),
