@@ -78,8 +78,9 @@ class ChatDialog(QDialog):
         self._list = CandidateList(self)
         self._base = ""
         self._is_fresh = True  # the next message begins a conversation
-        self._training = self._is_hint = False
+        self._training = self._is_hint = self._has_left = False
         self._sent, self._turns_sent = "", 0
+        self._asked: Conversation | None = None  # where the message was sent last
         self._build()
         self._connect()
         self._show_state()
@@ -97,6 +98,7 @@ class ChatDialog(QDialog):
         self._list.refresh()
         wanted = replace(candidate_of(adapter), strength=strength)
         if self.session.is_busy and wanted != self.candidate:
+            self._has_left = True
             self.session.stop()
         known = [place for place, page in enumerate(self.session.pages) if page.candidates == [wanted]]
         self._set_candidate(wanted)
@@ -209,6 +211,7 @@ class ChatDialog(QDialog):
         return self.fields.hindrance()
 
     def _on_began(self) -> None:
+        self._asked, self._has_left = self.session.shown, False
         self._show_page()
         self._tell(tr("Waiting…"))
 
@@ -221,16 +224,17 @@ class ChatDialog(QDialog):
                 self._show_page()
 
     def _on_settled(self) -> None:
-        shown = self.session.shown
-        if shown is None or len(shown.turns) < self._turns_sent:  # not a word came: as if it was not sent
-            self._is_fresh = shown is None or self._turns_sent == 1
-            if not exact_text(self.prompt):
-                self.prompt.setPlainText(self._sent)
-            if not self._is_fault:
-                self._tell("")
-            self._show_page(tells=False)
-        else:
+        if self._asked is None or len(self._asked.turns) >= self._turns_sent:
             self._show_page()
+            return
+        # Not a word came: as if it was not sent.
+        if not self._has_left:  # else somebody else is talked with by now
+            self._is_fresh = self._turns_sent == 1
+        if not exact_text(self.prompt):
+            self.prompt.setPlainText(self._sent)
+        if not self._is_fault:
+            self._tell("")
+        self._show_page(tells=False)
 
     def _on_progress(self, text: str) -> None:
         if self.session.is_busy and self.conversation is not None and not self.conversation.last.replies[0].text:

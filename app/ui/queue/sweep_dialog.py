@@ -186,7 +186,7 @@ class SweepDialog(QDialog):
         row = AxisRow(self._specs, self)
         used = {one.field.value() for one in self.rows}
         row.choose(next(spec.path for spec in self._specs if spec.path not in used))
-        row.changed.connect(self._turn.start)
+        row.changed.connect(self._on_typed)
         row.removed.connect(self._on_removed)
         self.rows.append(row)
         self._fields.addWidget(row)
@@ -196,6 +196,10 @@ class SweepDialog(QDialog):
     def _on_add(self) -> None:
         self.add_row()
         self.check()  # it has no values yet
+
+    def _on_typed(self) -> None:
+        self._go.setEnabled(False)  # by Return, too, only what is shown is queued
+        self._turn.start()
 
     def _on_removed(self) -> None:
         row = self.sender()

@@ -45,6 +45,7 @@ class RunDetail(QWidget):
         super().__init__(parent)
         self.setObjectName("run_detail")
         self._run: RunSummary | None = None
+        self._given: tuple[tuple[str, ...], str] = ((), "")  # tags and notes before anybody wrote here
         self._saving = QTimer(self)
         self._saving.setSingleShot(True)
         self._saving.setInterval(NOTE_DELAY_MS)
@@ -68,23 +69,39 @@ class RunDetail(QWidget):
         self._best_label.setText(tr("Best reward") if run.rewarded else DETAIL_LABELS["best"])
         self._message.setText(run.message)
         self._message.setVisible(bool(run.message))
-        if not (same and self._is_edited()):
-            self._tags.setText(", ".join(run.tags))
-            if self._notes.toPlainText() != run.note:
-                self._notes.setPlainText(run.note)
-            self._saving.stop()
+        if not (same and any(self._edited())):
+            self._show_written(run)
 
     def flush(self) -> None:
         """Gives out what was written, if it is not what the run has."""
         self._saving.stop()
         if self._run is None:
             return
-        tags, note = parse_tags(self._tags.text()), self._notes.toPlainText().strip()
-        if (tags, note) != (self._run.tags, self._run.note):
-            self.edited.emit(self._run, tags, note)
+        (tags, note), (has_tags, has_note) = self._written(), self._edited()
+        if has_tags or has_note:
+            self.edited.emit(
+                self._run, tags if has_tags else self._run.tags, note if has_note else self._run.note
+            )
 
-    def _is_edited(self) -> bool:
-        return self._saving.isActive() or self._tags.hasFocus() or self._notes.hasFocus()
+    def _edited(self) -> tuple[bool, bool]:
+        """Whether tags, and notes, were written here that the run does not have: others write them, too."""
+        assert self._run is not None
+        tags, note = self._written()
+        return tags not in (self._given[0], self._run.tags), note not in (self._given[1], self._run.note)
+
+    def _written(self) -> tuple[tuple[str, ...], str]:
+        return parse_tags(self._tags.text()), self._notes.toPlainText().strip()
+
+    def _show_written(self, run: RunSummary) -> None:
+        """Shows tags and notes as the run has them; a comma or a blank that was just typed stays."""
+        self._given = run.tags, run.note
+        tags, note = self._written()
+        if tags != run.tags or not self._tags.hasFocus():
+            self._tags.setText(", ".join(run.tags))
+        if note != run.note or not self._notes.hasFocus():
+            if self._notes.toPlainText() != run.note:
+                self._notes.setPlainText(run.note)
+        self._saving.stop()
 
     def _texts(self, run: RunSummary) -> dict[str, str]:
         best = loss_text(run.best_figure) if run.best_figure is not None else "–"

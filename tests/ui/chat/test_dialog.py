@@ -438,3 +438,51 @@ def test_the_system_prompt_counts_from_the_next_message_on(
         sent.append([one["content"] for one in messages if one["role"] == "system"])
         answer(workers[0], "Yes.")
     assert sent == [[], ["Sing."], []]
+
+
+@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+def test_who_is_chosen_during_an_answer_is_talked_with_when_that_has_ended(
+    qtbot: QtBot,
+    dialog: ChatDialog,
+    answerer: Answerer,
+    workers: list[FakeWorker],
+    tmp_path: Path,
+    base: Path,
+    adapter: Path,
+    heard: bool,
+    known: bool,
+) -> None:
+    other = adapter_folder(tmp_path / "other", base)
+    if known:
+        dialog.choose(other)
+        say(qtbot, dialog, "To the other")
+        answer(workers[-1], "It is me.")
+        dialog.choose(adapter)
+    say(qtbot, dialog, "Hello")
+    answer(workers[-1], "Good day.")
+    if heard:
+        workers[-1].say(event.Ready())
+    else:
+        answerer.release()  # the model is loaded anew, and given up by who is chosen meanwhile
+    say(qtbot, dialog, "And now?")
+    request = workers[-1].commands[-1]
+    assert isinstance(request, Ask)
+    if heard:
+        workers[-1].say(event.Answered(request=request.request, column=0, text="Now"))
+    dialog.choose(other)
+    if heard:
+        stopped = event.Answered(request=request.request, column=0, done=True, finish_reason="stopped")
+        workers[-1].say(stopped)
+    assert dialog.candidate is not None
+    assert dialog.candidate.adapter == other
+    assert ("It is me." in dialog.view.toPlainText(), "Good day." in dialog.view.toPlainText()) == (known, False)
+    assert dialog.prompt.toPlainText() == ("" if heard else "And now?"), "nothing that was written is lost"
+    dialog.prompt.clear()
+    say(qtbot, dialog, "And you?")
+    loaded = workers[-1].commands[-2] if heard else read_job(workers[-1].job_dir)
+    assert isinstance(loaded, LoadAdapters | GenerateJob)
+    assert loaded.adapters == (str(other),)
+    sent = asked(workers[-1])
+    said = [one["content"] for one in sent["messages"] or sent["conversations"][0]]
+    assert said == (["To the other", "It is me.", "And you?"] if known else ["And you?"])

@@ -199,6 +199,24 @@ def test_of_many_problems_three_are_named(dialog: SweepDialog) -> None:
     assert (text.text(), text.isHidden()) == ("No 0.\nNo 1.\nNo 2.\n… and 2 more", False)
 
 
+def test_return_queues_what_is_shown_not_what_was_there_before_it_was_typed(
+    qtbot: QtBot, dialog: SweepDialog
+) -> None:
+    queue, line = child(dialog, QPushButton, "sweep.queue"), child(dialog, QLineEdit, "sweep.0.values")
+    qtbot.waitUntil(lambda: queue.isEnabled())
+    line.setFocus()
+    with qtbot.assertNotEmitted(dialog.queued):
+        line.end(False)
+        QTest.keyClicks(line, ",")
+        line.insert("64")
+        QTest.keyClick(line, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: queue.text() == "Queue 4 runs" and queue.isEnabled())
+    with qtbot.waitSignal(dialog.queued) as queued:
+        QTest.keyClick(line, Qt.Key.Key_Return)
+    assert queued.args is not None
+    assert len(queued.args[0]) == 4
+
+
 def test_cancelling_queues_nothing(qtbot: QtBot, dialog: SweepDialog) -> None:
     qtbot.waitUntil(lambda: not dialog.is_busy)
     with qtbot.assertNotEmitted(dialog.queued):

@@ -231,6 +231,30 @@ def test_what_is_being_written_stays_while_the_run_goes_on_and_is_given_out_once
     assert len(edited) == 5, "no run is shown"
 
 
+def test_what_was_written_elsewhere_is_not_written_over_by_a_field_that_only_has_the_keyboard(
+    qtbot: QtBot, detail: RunDetail
+) -> None:
+    edited: list[tuple[tuple[str, ...], str]] = []
+    detail.edited.connect(lambda _run, tags, note: edited.append((tags, note)))
+    tags, notes = child(detail, QLineEdit, "run_detail.tags"), child(detail, QPlainTextEdit, "run_detail.notes")
+    detail.show()
+    detail.show_run(made())
+    detail.activateWindow()
+    qtbot.waitUntil(detail.isActiveWindow)
+    notes.setFocus()
+    detail.show_run(made(note="From a terminal."))
+    assert notes.toPlainText() == "From a terminal."
+    tags.setFocus()
+    assert edited == [], "nobody wrote"
+    QTest.keyClicks(tags, ", new,")
+    detail.show_run(made(note="Once more."))
+    assert (tags.text(), notes.toPlainText()) == ("good, Demo, new,", "From a terminal."), "it is being written"
+    detail.flush()
+    assert edited == [(("good", "Demo", "new"), "Once more.")], "only what was written here"
+    detail.show_run(made(tags=("good", "Demo", "new"), note="Once more."))
+    assert (tags.text(), notes.toPlainText()) == ("good, Demo, new,", "Once more."), "what was just typed stays"
+
+
 # -- the card ----------------------------------------------------------------------
 
 
