@@ -65,8 +65,10 @@ class Field(QWidget):
             name_editor(editor, self.spec)
         self._build(hint, labelled)
         self.editor.edited.connect(self._on_edited)
-        if isinstance(self.editor, NumberBox):
-            self.editor.unreadable.connect(self._on_unreadable)
+        number = self.editor if isinstance(self.editor, NumberBox) else self.editor.findChild(NumberBox)
+        self._number = number if isinstance(number, NumberBox) else None  # where a number is typed
+        if self._number is not None:
+            self._number.unreadable.connect(self._on_unreadable)
         line = self.editor.line if isinstance(self.editor, ComposedEditor) else self.editor
         self._is_typed = isinstance(line, NumberBox | QLineEdit)
         if isinstance(line, NumberBox | QLineEdit):
@@ -93,12 +95,21 @@ class Field(QWidget):
     @property
     def can_undo(self) -> bool:
         """Whether a text stands there that the store did not take: undo takes that back first."""
-        unread = isinstance(self.editor, NumberBox) and not self.editor.is_read
-        return self._is_typed and (unread or self.own_problem is not None)
+        return self._is_typed and (self._is_unread or self.own_problem is not None)
 
     def undo(self) -> None:
         """Shows what the store has."""
         self.refresh()
+
+    def judge(self) -> None:
+        """Judges a number that may still be typed on: by now it counts as it stands."""
+        if self._number is not None and self._is_unread:
+            self._on_unreadable(self._number.text())
+
+    @property
+    def _is_unread(self) -> bool:
+        number = self._number
+        return number is not None and not number.isHidden() and not number.is_read
 
     def set_label(self, text: str) -> None:
         """Names the field anew, where what its number means is a choice."""

@@ -257,8 +257,7 @@ class ConfigTab(QWidget):
             )  # fmt: skip
             self.estimate.set_data(examples, trained, steps, valid=self._valid_examples)
         fields = self._made_fields
-        own = [field.own_problem for field in fields.values() if field.own_problem]
-        self.problems = [*own, *self._found(), *(note for note in self.store.notes if note.path)]
+        self.problems = [*self._own_problems, *self._found(), *(note for note in self.store.notes if note.path)]
         by_path: dict[str, list[Problem]] = {}
         for problem in self.problems:
             by_path.setdefault(self.told_at.get(problem.path, problem.path), []).append(problem)
@@ -274,6 +273,18 @@ class ConfigTab(QWidget):
         self.start_bar.set_plan(self._plan())
         self.start_bar.set_checking(self.is_checking)
         self._show_unknown()
+
+    def judge(self) -> list[Problem]:
+        """Checks the form as it stands, with what may still be typed on; gives what is in no config: texts that are
+        no values."""
+        for field in self._made_fields.values():
+            field.judge()
+        self.check()
+        return self._own_problems
+
+    @property
+    def _own_problems(self) -> list[Problem]:
+        return [field.own_problem for field in self._made_fields.values() if field.own_problem]
 
     @property
     def is_checking(self) -> bool:

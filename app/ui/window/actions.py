@@ -144,7 +144,7 @@ class UserActions(QObject):
     def _is_ready(self, not_yet: str) -> bool:
         """Whether the form in use can be worked with, and is saved then; else what stands in the way is told."""
         if found := errors(self.forms.in_use.find_problems()):
-            self._hold_back(found, not_yet)
+            self.hold_back(found, not_yet)
             return False
         if self._is_checking():
             return False
@@ -159,7 +159,8 @@ class UserActions(QObject):
             self.told.emit(Notice(said, holds=self.forms.in_use.is_checking))
         return checking
 
-    def _hold_back(self, found: list[Problem], said: str) -> None:
+    def hold_back(self, found: list[Problem], said: str) -> None:
+        """Says that something cannot be done yet, and why; shows the first field that is in the way."""
         lines = "\n".join(problem.sentence() for problem in found)
         path = found[0].path
 

@@ -465,11 +465,11 @@ class MainWindow(QMainWindow):
             self.messages.withdraw(found.message)  # the panel has it, and keeps it
 
     def _problems(self) -> list[Problem]:
-        self.setup_tab.check()
+        self.setup_tab.judge()
         return self.setup_tab.problems
 
     def _enhanced_problems(self) -> list[Problem]:
-        self.enhanced_tab.check()
+        self.enhanced_tab.judge()
         return self.enhanced_tab.problems
 
     def _forms(self) -> list[ConfigTab]:
@@ -484,7 +484,10 @@ class MainWindow(QMainWindow):
             self.forms.open_config(Path(chosen))
 
     def ask_save_config(self) -> None:
-        """Asks where to save the form."""
+        """Asks where to save the form, unless it shows what would not be in the file."""
+        if found := self._form_in_use().judge():
+            self.user_actions.hold_back(found, tr("The config cannot be saved yet."))
+            return
         name = f"{self.forms.store.config.adapter_name}.yaml"
         chosen, _ = ask_new_file(self, tr("Save the config"), name, CONFIG_FILES)
         if chosen:

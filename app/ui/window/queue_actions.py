@@ -50,11 +50,13 @@ class QueueActions(QObject):
             self.switch.show_page(QUEUE_PAGE)
 
     def ask_sweep(self) -> None:
-        """Asks what to vary of the form in use."""
+        """Asks what to vary of the form in use, unless that shows what no run of the sweep would have."""
         from app.ui.queue.sweep_dialog import SweepDialog
 
         form = self._find_form()
-        form.check()
+        if found := form.judge():
+            self._actions.hold_back(found, tr("The setup cannot be varied yet."))
+            return
         self.dialog = SweepDialog(
             form.store.config,
             form.selection.inspection,

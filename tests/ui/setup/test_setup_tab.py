@@ -581,6 +581,15 @@ def test_coverage_is_bounded_by_the_model(qtbot: QtBot, known: SetupTab) -> None
     assert known.store.config.num_layers == 2
     retype(qtbot, find(known, "num_layers.other"), "9")
     qtbot.waitUntil(lambda: "4 layers" in find(known, "num_layers.problem", QLabel).text())
+    retype(qtbot, find(known, "num_layers.other"), "2x")
+    qtbot.waitUntil(lambda: not known.start_bar.button.isEnabled())
+    assert find(known, "num_layers.problem", QLabel).text().startswith("“2x” is not a whole number.")
+    qtbot.keyClick(find(known, "num_layers.other"), Qt.Key.Key_Backspace)
+    qtbot.waitUntil(lambda: find(known, "num_layers.problem", QLabel).isHidden())
+    retype(qtbot, find(known, "num_layers.other"), "x")
+    box.setFocus()
+    qtbot.keyClick(box, Qt.Key.Key_Home)
+    assert (known.store.config.num_layers, known.judge()) == (-1, []), "what is not seen is in nobody's way"
 
 
 def test_a_click_in_the_matrix_edits_the_targets(qtbot: QtBot, known: SetupTab) -> None:

@@ -41,6 +41,7 @@ from app.core.system.setting import load_settings
 from app.ui.about.box import About
 from app.ui.bundle.dialog import BundleDialog
 from app.ui.export.merge_dialog import MergeDialog
+from app.ui.form.number_box import NumberBox
 from app.ui.form.store import ConfigStore, form_store
 from app.ui.message import bar as message_bar
 from app.ui.message.bar import Notice
@@ -382,6 +383,34 @@ def test_errors_hold_back_the_start_and_are_named(window: MainWindow, workers: l
     assert trainers(workers) == []
     assert messages(window)[0].startswith("The run cannot start yet.")
     assert "model" in messages(window)[0].lower()
+
+
+@pytest.mark.parametrize("typed", ["3e-", ""])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("run.start", "The run cannot start yet."),
+        ("run.enqueue", "The setup cannot be queued yet."),
+        ("run.sweep", "The setup cannot be varied yet."),
+        ("file.save_config", "The config cannot be saved yet."),
+    ],
+)
+def test_a_number_that_is_still_being_typed_counts_as_it_stands(
+    ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch, asked: str, said: str, typed: str
+) -> None:
+    monkeypatch.setattr("app.ui.window.main_window.ask_new_file", lambda *_: pytest.fail("nothing is saved"))
+    field = ready.setup_tab.fields["learning_rate"]
+    assert isinstance(field.editor, NumberBox)
+    field.editor.lineEdit().selectAll()
+    QTest.keyClick(field.editor.lineEdit(), Qt.Key.Key_Delete)
+    QTest.keyClicks(field.editor.lineEdit(), typed)
+    assert field.own_problem is None, "more may come"
+    action(ready, asked).trigger()
+    assert messages(ready)[0].startswith(said)
+    assert field.own_problem is not None
+    assert field.own_problem.message in messages(ready)[0]
+    assert (trainers(workers), ready.queue_actions.dialog) == ([], None)
+    assert ready.user_actions.queue.state.entries == ()
 
 
 def test_a_setup_goes_into_a_bundle_as_the_form_has_it(ready: MainWindow, tmp_path: Path) -> None:
