@@ -44,6 +44,13 @@ class FieldSpec:
             parts.append(tr("Recommended: {recommended}", recommended=self.recommended))
         return " · ".join(p for p in parts if p)
 
+    def takes(self, number: float) -> bool:
+        """Whether a number is within the allowed range."""
+        low, high = self.minimum, self.maximum
+        if low is not None and (number < low or (self.exclusive_minimum and number == low)):
+            return False
+        return high is None or not (number > high or (self.exclusive_maximum and number == high))
+
     @property
     def range_text(self) -> str:
         """The allowed range in words, e.g. ``1 to 64`` or ``0 or more, less than 1``; empty when unbounded."""

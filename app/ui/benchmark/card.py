@@ -115,6 +115,7 @@ class BenchmarkCard(Card):
     def measure(self) -> None:
         """Starts the worker."""
         if self.is_busy or self._hindrance():
+            self._show_state()
             return
         self.result = None
         self._show_result()
@@ -139,7 +140,9 @@ class BenchmarkCard(Card):
             return problem.text
         if not self._model or not self._candidates:
             return tr("Choose what is compared, above.")
-        return "" if self._names() else tr("Name tasks, such as arc_easy.")
+        if not self._names():
+            return tr("Name tasks, such as arc_easy.")
+        return self.limit.fault or self.shots.fault
 
     def _on_event(self, found: Event) -> None:
         if isinstance(found, event.Progressed):
@@ -192,6 +195,9 @@ class BenchmarkCard(Card):
             if not isinstance(editor, CheckEditor):
                 editor.setFixedHeight(editor_height())
         self.tasks.edited.connect(self._show_state)
+        for box in (self.limit, self.shots):
+            box.edited.connect(self._show_state)
+            box.unreadable.connect(self._show_state)
         self._more = QWidget(self)
         grid = QGridLayout(self._more)
         grid.setContentsMargins(0, 0, 0, 0)

@@ -109,6 +109,7 @@ class FigureCard(DropCard):
     def measure(self) -> None:
         """Starts the worker."""
         if self.is_busy or self._hindrance() or self.data is None:
+            self._show_state()
             return
         self._forget_result()
         self.measuring.request(
@@ -166,9 +167,7 @@ class FigureCard(DropCard):
             return tr("Choose a file of examples that nothing was trained on, or drop it here.")
         if not self.data.exists():
             return tr("{data} does not exist.", data=self.data)
-        if self.scores.switch.isChecked() and not self.scores.functions:
-            return tr("Choose the functions that score the answers.")
-        return ""
+        return self.scores.hindrance()
 
     def _on_dropped(self, paths: list[Path]) -> None:
         self.choose_data(paths[0])

@@ -130,7 +130,7 @@ class CompareSampler(FieldGrid):
 
     def hindrance(self) -> str:
         """What is not a number in its range; empty if all are."""
-        wrong = [spec.label for spec, box in self._boxes.items() if not _within(spec, box.text_value())]
+        wrong = [spec.label for spec, box in self._boxes.items() if box.fault]
         return tr("{wrong} is out of its range.", wrong=wrong[0]) if wrong else ""
 
     def _on_edited(self) -> None:
@@ -149,10 +149,3 @@ def labelled(text: str, buddy: QWidget, content: QWidget) -> QWidget:
     layout.addWidget(label)
     layout.addWidget(content)
     return part
-
-
-def _within(spec: FieldSpec, value: float | int | None) -> bool:
-    low, high = spec.minimum, spec.maximum
-    if value is None or (low is not None and (value < low or (spec.exclusive_minimum and value == low))):
-        return False
-    return high is None or value <= high

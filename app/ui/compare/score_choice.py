@@ -79,8 +79,16 @@ class ScoreChoice(QWidget):
         """What the job gets as ``scores``; empty if off."""
         if not self.switch.isChecked() or not self.functions:
             return AskedScores()
-        limit, tokens = (_within(spec, self._numbers[spec].text_value()) for spec in (LIMIT_FIELD, TOKENS))
+        limit, tokens = (int(self._numbers[spec].text_value() or spec.default) for spec in (LIMIT_FIELD, TOKENS))
         return AskedScores(functions=tuple(self.functions), limit=limit, max_tokens=tokens)
+
+    def hindrance(self) -> str:
+        """Why nothing can be scored as it is chosen; empty if it can."""
+        if not self.switch.isChecked():
+            return ""
+        if not self.functions:
+            return tr("Choose the functions that score the answers.")
+        return next((box.fault for box in self._numbers.values() if box.fault), "")
 
     def _on_switched(self) -> None:
         for part in (self._button, self._more):
@@ -101,6 +109,8 @@ class ScoreChoice(QWidget):
         box.setAccessibleName(spec.label)
         box.setToolTip(f"{spec.what} ({spec.range_text})")
         box.set_value(spec.default)
+        box.edited.connect(self.changed)
+        box.unreadable.connect(self.changed)
         box.setFixedWidth(theme.text_width(LIMIT_WIDTH))
         return box
 
@@ -127,9 +137,3 @@ class ScoreChoice(QWidget):
         layout.setSpacing(theme.SPACE)
         layout.addLayout(head)
         layout.addWidget(self._more)
-
-
-def _within(spec: FieldSpec, value: float | int | None) -> int:
-    """The number in its range; the default where there is none."""
-    number = int(spec.default if value is None else value)
-    return int(min(max(number, spec.minimum or 1), spec.maximum or number))

@@ -52,7 +52,6 @@ class MergeDialog(JobDialog):
         self.resize(theme.text_width(MERGE_DIALOG_SIZE[0]), MERGE_DIALOG_SIZE[1])
         self._paths = tuple(sources)
         self._names, self._fault, self._word = self._read()
-        self._unreadable: set[NumberBox] = set()
         self._build()
         self._on_method()
 
@@ -72,20 +71,27 @@ class MergeDialog(JobDialog):
             adapters=self._paths,
             weights=tuple(float(box.value() or 0) for box in self.weights),
             method=self.method.name,
-            density=float(self.density.value() or DENSITY.default),
+            density=float(self.density.value() or 0) if self.method.prunes else DENSITY.default,
             rank=None if rank is None else int(rank),
-            seed=int(self.seed.value() or 0),
+            seed=int(self.seed.value() or 0) if self.method.draws else MERGE_SEED.default,
             data=Path(data).expanduser() if data else None,
             out=Path(str(self.out.value() or "")).expanduser(),
         )
 
     def merge(self) -> None:
         """Merges, measures and writes."""
-        self._start(self.job)
+        if self._is_possible():
+            self._start(self.job)
 
     def measure(self) -> None:
         """Does the same, and writes nothing."""
-        self._start(self.job.model_copy(update={"out": None}))
+        if self._is_possible():
+            self._start(self.job.model_copy(update={"out": None}))
+
+    def _is_possible(self) -> bool:
+        """Whether nothing is in the way, a number that is still being typed either."""
+        self._show()
+        return not (self._fault or self._hindrance())
 
     def _start(self, job: MergeJob) -> None:
         self.progress.begin(tr("Starting …"))
@@ -109,14 +115,6 @@ class MergeDialog(JobDialog):
         self.seed.setEnabled(self.method.draws)
         self._show()
 
-    def _on_number(self, box: NumberBox) -> None:
-        self._unreadable.discard(box)
-        self._show()
-
-    def _on_unreadable(self, box: NumberBox) -> None:
-        self._unreadable.add(box)
-        self._show()
-
     def _show(self, _value: object = None) -> None:
         running = self._job.is_running
         said = self._fault or self._hindrance()
@@ -134,8 +132,11 @@ class MergeDialog(JobDialog):
         self.stop_button.setVisible(running)
 
     def _hindrance(self) -> str:
-        if self._unreadable:
-            return tr("A field holds no number that it takes.")
+        used = [*self.weights, self.rank]
+        used += [self.density] if self.method.prunes else []
+        used += [self.seed] if self.method.draws else []
+        if fault := next((box.fault for box in used if box.fault), ""):
+            return fault
         if not any(box.value() for box in self.weights):
             return tr("All weights are 0: nothing would be left.")
         return ""
@@ -285,8 +286,8 @@ class MergeDialog(JobDialog):
         box.setToolTip(spec.help)
         box.setFixedWidth(theme.text_width(NUMBER_WIDTH))
         box.set_value(spec.default)
-        box.edited.connect(lambda _value, box=box: self._on_number(box))
-        box.unreadable.connect(lambda _text, box=box: self._on_unreadable(box))
+        for happened in (box.edited, box.unreadable):
+            happened.connect(self._show)
         return box
 
     def _built_buttons(self) -> QHBoxLayout:

@@ -122,6 +122,16 @@ class NumberBox(QAbstractSpinBox):
         text = self.lineEdit().text()
         return self._parse(text) is not None or (self._spec.optional and not text.strip())
 
+    @property
+    def fault(self) -> str:
+        """Why what stands there cannot be used, in words; empty if it can."""
+        value, spec = self.text_value(), self._spec
+        if self.is_read and (value is None or spec.takes(value)):
+            return ""
+        if not spec.range_text:
+            return tr("A number is needed here.")
+        return tr("{label} takes {range_text}.", label=spec.label, range_text=spec.range_text)
+
     def _parse(self, text: str) -> float | int | None:
         plain = text.replace(",", "").replace("_", "").replace("\u202f", "").replace(" ", "").replace("−", "-")
         try:

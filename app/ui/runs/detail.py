@@ -98,9 +98,9 @@ class RunDetail(QWidget):
         tags, note = self._written()
         if tags != run.tags or not self._tags.hasFocus():
             self._tags.setText(", ".join(run.tags))
-        if note != run.note or not self._notes.hasFocus():
-            if self._notes.toPlainText() != run.note:
-                self._notes.setPlainText(run.note)
+        stays = note == run.note and self._notes.hasFocus()
+        if not stays and self._notes.toPlainText() != run.note:
+            self._notes.setPlainText(run.note)
         self._saving.stop()
 
     def _texts(self, run: RunSummary) -> dict[str, str]:

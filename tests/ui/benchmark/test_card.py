@@ -63,6 +63,28 @@ def test_every_choice_reaches_the_job(qtbot: QtBot, card: BenchmarkCard) -> None
     assert (found.limit, found.shots, found.chat, found.download) == (5, 2, True, True)
 
 
+@pytest.mark.usefixtures("installed")
+def test_a_number_that_cannot_be_asked_for_is_told_and_nothing_is_measured(
+    qtbot: QtBot, card: BenchmarkCard, made: list[FakeWorker]
+) -> None:
+    card.set_candidates("/base", (BASE, TUNED))
+    qtbot.keyClicks(card.tasks, "arc_easy")
+    for box, wrong, said in (
+        (card.limit, "0", "Questions of each task takes 1 or more."),
+        (card.limit, "abc", "Questions of each task takes 1 or more."),
+        (card.shots, "65", "Examples before takes 0 to 64."),
+    ):
+        box.lineEdit().selectAll()
+        qtbot.keyClicks(box.lineEdit(), wrong)
+        assert (note(card), card.measuring.button.isEnabled()) == (said, False)
+        box.lineEdit().selectAll()
+        qtbot.keyClick(box.lineEdit(), Qt.Key.Key_Delete)
+        assert card.measuring.button.isEnabled()
+    qtbot.keyClicks(card.limit.lineEdit(), "1e")
+    card.measure()
+    assert (made, note(card)) == ([], "Questions of each task takes 1 or more."), "it is still being typed"
+
+
 def test_without_lm_eval_it_says_what_to_install(card: BenchmarkCard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     card.set_candidates("/base", (BASE, TUNED))

@@ -157,18 +157,29 @@ def test_scores_are_asked_for_by_the_functions_that_are_ticked(choice: ScoreChoi
 
 
 @pytest.mark.parametrize(
-    "limit, tokens, asked", [("0", "", (1, 128)), ("20000", "100001", (10_000, 100_000)), ("7", "1", (7, 1))]
+    "limit, tokens, said",
+    [
+        ("0", "", "Prompts takes 1 to 10,000."),
+        ("20000", "1", "Prompts takes 1 to 10,000."),
+        ("1", "100001", "Maximum tokens takes 1 to 100,000."),
+        ("1", "", "Maximum tokens takes 1 to 100,000."),
+        ("7", "1", ""),
+    ],
 )
-def test_a_number_beyond_its_range_is_asked_for_as_the_nearest(
-    qtbot: QtBot, choice: ScoreChoice, limit: str, tokens: str, asked: tuple[int, int]
+def test_a_number_beyond_its_range_is_told_and_not_taken_for_another(
+    qtbot: QtBot, choice: ScoreChoice, limit: str, tokens: str, said: str
 ) -> None:
     choice.switch.click()
     for name, text in (("figures.limit", limit), ("figures.max_tokens", tokens)):
         box = child(choice, NumberBox, name)
         box.selectAll()
         qtbot.keyClicks(box, text) if text else box.clear()
-    found = choice.asked()
-    assert (found.limit, found.max_tokens) == asked
+    assert choice.hindrance() == said
+    if not said:
+        found = choice.asked()
+        assert (found.limit, found.max_tokens) == (7, 1)
+    choice.switch.click()
+    assert choice.hindrance() == "", "nothing is scored"
 
 
 @pytest.fixture

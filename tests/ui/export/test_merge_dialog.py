@@ -105,15 +105,25 @@ def test_what_stands_in_the_way_is_said(qtbot: QtBot, dialog: MergeDialog, place
     assert not dialog.merge_button.isEnabled()
     typed(qtbot, dialog.weights[0], "0.5")
     assert dialog.merge_button.isEnabled()
-    for box, wrong, right in ((dialog.weights[1], "abc", "0.25"), (dialog.rank, "2.5", "8")):
+    dialog.method_box.set_value("dare_ties")
+    dialog.method_box.edited.emit("dare_ties")
+    takes = {"weight": "Weight takes -10 to 10.", "rank": f"Rank takes {RANK.range_text}."}
+    takes |= {"density": "Density takes 0.01 to 1."}
+    for box, wrong, right, said in (
+        (dialog.weights[1], "abc", "0.25", "weight"), (dialog.weights[1], "11", "10", "weight"),
+        (dialog.rank, "2.5", "8", "rank"), (dialog.density, "0", "0.5", "density"),
+    ):  # fmt: skip
         box.setFocus()
         typed(qtbot, box, wrong)
         qtbot.keyClick(box, Qt.Key.Key_Tab)  # it is left standing
-        assert child(dialog, QLabel, "merge.problem").text() == "A field holds no number that it takes."
+        assert child(dialog, QLabel, "merge.problem").text() == takes[said]
         assert (dialog.merge_button.isEnabled(), dialog.measure_button.isEnabled()) == (False, False)
         typed(qtbot, box, right)
         assert child(dialog, QLabel, "merge.problem").text() == ""
         assert (dialog.merge_button.isEnabled(), dialog.measure_button.isEnabled()) == (True, True)
+    typed(qtbot, dialog.density, "0.")
+    dialog.merge_button.click()  # as by Return: what is being typed is not left
+    assert (dialog._job.is_running, dialog.merge_button.isEnabled()) == (False, False)
     one: Any = MergeDialog((place / "friendly",))
     qtbot.addWidget(one)
     assert "nothing to be merged with" in child(one, QLabel, "merge.problem").text()
