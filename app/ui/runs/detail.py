@@ -79,9 +79,7 @@ class RunDetail(QWidget):
             return
         (tags, note), (has_tags, has_note) = self._written(), self._edited()
         if has_tags or has_note:
-            self.edited.emit(
-                self._run, tags if has_tags else self._run.tags, note if has_note else self._run.note
-            )
+            self.edited.emit(self._run, tags if has_tags else self._run.tags, note if has_note else self._run.note)
 
     def _edited(self) -> tuple[bool, bool]:
         """Whether tags, and notes, were written here that the run does not have: others write them, too."""
