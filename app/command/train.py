@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import shutil
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from app.core.run.folder import RunDir
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+# Where there can be no folder, whatever is tried again; a full disk is another matter.
+NO_PLACE = (errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENAMETOOLONG)
 
 
 @application.command()
@@ -49,6 +53,7 @@ def train(
     ] = False,
 ) -> int:
     """Trains as the config says. Ctrl-C stops after the current iteration and saves; a second one ends at once."""
+    from app.core.run.folder import missing_folders
     from app.core.run.name import with_name
     from app.core.setup.config_file import load_config
 
@@ -62,7 +67,7 @@ def train(
 
         trust(Path(loaded.config.reward_functions_file))
     ask_beside(beside)
-    is_new = run_dir is None or not run_dir.exists()
+    new = missing_folders(run_dir.expanduser()) if run_dir is not None else []
     run = make_run(with_name(loaded.config, loaded.named), run_dir)
     last: Event | None = None
     is_kept = False
@@ -73,7 +78,7 @@ def train(
     finally:
         # An empty run would only stand in the way of the next try at this place.
         if not is_kept and not has_trained(run, last):
-            clear_run(run, with_folder=is_new)
+            clear_run(run, new if run_dir is not None else [run.path])
     code = exit_code(last)
     return code if is_kept or code == UNUSABLE else FAILED  # it was stopped before there was a result
 
@@ -88,18 +93,17 @@ def has_trained(run: RunDir, last: Event | None) -> bool:
     return any(folder.is_dir() and any(folder.iterdir()) for folder in (run.adapters, run.state))
 
 
-def clear_run(run: RunDir, *, with_folder: bool) -> None:
-    """Takes away what a run that trained nothing has written; its folder too, where that is new and empty then."""
+def clear_run(run: RunDir, new: Iterable[Path]) -> None:
+    """Takes away what a run that trained nothing has written, and of the folders that are new those empty then."""
     from app.core.replica.hostfile import RUN_HOSTS
+    from app.core.run.folder import remove_empty
 
     for path in (*run.written, run.path / RUN_HOSTS):
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    if with_folder:
-        with suppress(OSError):  # somebody has put something there meanwhile
-            run.path.rmdir()
+    remove_empty(new)
 
 
 def chosen_hosts(hosts: Path | None, replicas: int | None) -> Hostfile | None:
@@ -168,11 +172,13 @@ def make_run(config: TrainConfig, run_dir: Path | None) -> RunDir:
         if not holds_run(folder) and (said := not_for_a_run(folder)):
             raise UnusableError([Problem("--run-dir", said, hint="Name a folder that is new or empty.")])
         return prepare_run(config, folder)
-    except (NotADirectoryError, PermissionError) as error:
-        raise UnusableError([Problem("--run-dir", f"{folder}: {reason_of(error)}.")]) from error
     except FileExistsError as error:
         hint = f"`luthier resume {shlex.quote(str(run_dir))}` goes on with it; choose another folder for a new one."
         raise UnusableError([Problem("", f"{error}.", hint=hint)]) from error
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        raise UnusableError([Problem("--run-dir", f"{folder}: {reason_of(error)}.")]) from error
 
 
 def holds_run(folder: Path) -> bool:

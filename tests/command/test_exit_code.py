@@ -154,7 +154,7 @@ def test_a_run_that_is_stopped_before_it_trains_leaves_nothing(
     (tmp_path / "config.yaml").write_text(json.dumps(CONFIG | own | {"val_batches": -1}))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / ".DS_Store").write_bytes(b"Finder's")
-    for more in ((), ("--run-dir", "new"), ("--run-dir", "mine")):
+    for more in ((), ("--run-dir", "new"), ("--run-dir", "new/deep/run"), ("--run-dir", "mine")):
         done = luthier("train", "config.yaml", *more, code=1)
         assert "Stopped before training." in done.stdout
         assert done.stderr == "Nothing was trained.\n"
@@ -174,12 +174,21 @@ def test_what_somebody_put_beside_a_run_that_trained_nothing_stays(tmp_path: Pat
             path.write_text("{}")
         if with_note:
             run.notes.write_text("Ask Ada first.")
-        clear_run(run, with_folder=True)
+        clear_run(run, [run.path])
     assert [path.name for path in (tmp_path / "noted").iterdir()] == ["notes.md"]
     assert not (tmp_path / "empty").exists()
 
 
 # -- where a run goes --------------------------------------------------------------------------------------------
+
+
+def test_a_place_where_no_run_can_be_is_an_unusable_argument(luthier: Luthier, place: Path, tmp_path: Path) -> None:
+    own = {"model": str(place / "model"), "data": str(place / "data")}
+    (tmp_path / "config.yaml").write_text(json.dumps(CONFIG | own))
+    (tmp_path / "file").write_text("mine")
+    for folder in ("file/run", "a" * 300, "new/" + "a" * 300):
+        assert luthier("train", "config.yaml", "--run-dir", folder, code=2).stderr.startswith("error: --run-dir: ")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,9 +32,11 @@ from app.core.tracker.tracking import LOG_FOLDER
 
 RUN_SETUP, RUN_NOTES = "setup.yaml", "notes.md"
 RUN_DOOR = "commands.jsonl"  # while a worker trains the run: what it is told, by whoever may write here
+RUN_LOCK = ".lock"
 RUN_SUPERVISOR = ".supervisor"  # held by whoever lets the run go on where macOS ends its worker
 NEUTRAL_FILE = "neutral.json"  # the text on which it is measured what is forgotten
 RUN_REMOTE = "remote.json"  # of a run that trains on another machine: where, and what finds it again
+CLAIMED_S = 1.0  # far longer than a run's folder takes to be made
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
 # In the file; what is true now depends on whether a worker lives.
 OPEN_STATES = ("new", "preparing", "running", "paused")
@@ -100,17 +103,18 @@ class RunDir:
     @property
     def written(self) -> tuple[Path, ...]:
         """All that a run which has not trained yet may have written here; what else is there is somebody's own."""
-        more = (".lock", RUN_DOOR, RUN_SUPERVISOR, NEUTRAL_FILE, LOG_FOLDER)
+        more = (RUN_LOCK, RUN_DOOR, RUN_SUPERVISOR, NEUTRAL_FILE, LOG_FOLDER)
         own = (self.config, self.setup, self.job, self.events, self.log, self.adapters, self.state, self.data)
         return (*own, *(self.path / name for name in more))
 
     def lock(self, timeout_s: float = 0) -> FileLock:
-        """Held by the worker while it lives; the system drops it when the process dies, however it dies."""
-        return FileLock(self.path / ".lock", timeout=timeout_s)
+        """Held by the worker while it lives, and by who makes the run; the system drops it when the process dies,
+        however it dies."""
+        return FileLock(self.path / RUN_LOCK, timeout=timeout_s)
 
     def is_running(self) -> bool:
         """True while a worker holds the run."""
-        if not (self.path / ".lock").exists():
+        if not (self.path / RUN_LOCK).exists():
             return False
         lock = self.lock()
         try:
@@ -169,15 +173,49 @@ def create_run(config: TrainConfig, parent: Path | None = None) -> RunDir:
 
 
 def prepare_run(config: TrainConfig, path: Path) -> RunDir:
-    """Writes config and job into ``path``; raises `FileExistsError` if a run is already there."""
+    """Writes config and job into ``path``, one process at a time; raises `FileExistsError` if a run is there.
+
+    What cannot be written leaves nothing: half a run would be in the way of the next one here.
+    """
     run = RunDir(path.resolve())
-    if run.events.exists() or run.config.exists():
-        raise FileExistsError(tr("{path} already holds a run", path=path))
-    run.path.mkdir(parents=True, exist_ok=True)
-    save_config(config.with_value("adapter_path", ""), run.setup)
-    save_config(config.with_value("adapter_path", str(run.adapters)), run.config)
-    write_job(run.path, TrainJob())
+    new = missing_folders(run.path)
+    taken = FileExistsError(tr("{path} already holds a run", path=path))
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+        with run.lock(CLAIMED_S):
+            if run.events.exists() or run.config.exists():
+                raise taken
+            _write_new(run, config)
+    except Timeout as error:
+        raise taken from error
+    except BaseException:
+        remove_empty(new)
+        raise
     return run
+
+
+def _write_new(run: RunDir, config: TrainConfig) -> None:
+    try:
+        save_config(config.with_value("adapter_path", ""), run.setup)
+        save_config(config.with_value("adapter_path", str(run.adapters)), run.config)
+        write_job(run.path, TrainJob())
+    except BaseException:  # also Ctrl-C
+        for path in (run.config, run.setup, run.job, run.path / RUN_LOCK):
+            path.unlink(missing_ok=True)
+        raise
+
+
+def missing_folders(path: Path) -> list[Path]:
+    """The folders that are made together with one, itself first; none if it is there."""
+    whole = path.resolve()
+    return [folder for folder in (whole, *whole.parents) if not os.path.exists(folder)]  # noqa: PTH110  # nor any error
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Removes folders, the innermost first, as far as they are empty."""
+    for folder in folders:
+        with suppress(OSError):  # somebody has put something there meanwhile
+            folder.rmdir()
 
 
 def recorded_state(found: Event, before: str = "new") -> str:

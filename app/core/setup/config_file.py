@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,10 @@ class _Strict:
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # PyYAML's form
         try:
-            return super().construct_object(node, deep=deep)  # type: ignore[misc]
+            found = super().construct_object(node, deep=deep)  # type: ignore[misc]
+            if isinstance(found, int):
+                str(found)  # a number in hex may be longer than Python writes one, and could not be told or kept
+            return found
         except BUILD_FAULTS as error:
             kind = str(node.tag).rpartition(":")[2]
             said = tr("this cannot be read as {kind}", kind=kind)
@@ -303,6 +307,10 @@ def _unknown(key: str, name: str, lines: Mapping[str, int]) -> Problem:
     if not meant:
         return Problem(key, UNUSED, Severity.NOTE, file=name, line=lines.get(key))
     said = tr("Luthier has no key `{key}`; it is kept, and trains nothing.", key=key)
+    if key in field_specs():  # its path, as it is told
+        group, _, inner = key.rpartition(".")
+        hint = tr("Write it as {inner} within {group}.", inner=code(inner), group=code(group))
+        return Problem(key, said, Severity.WARNING, hint, name, lines.get(key))
     return Problem(key, said, Severity.WARNING, tr("Is `{meant}` meant?", meant=meant[0]), name, lines.get(key))
 
 
@@ -440,6 +448,8 @@ def validation_problems(
                 label=spec.label,
                 names=", ".join((str(value) for value, _ in spec.choices)),
             )
+        elif name and fault["type"] == "string_type" and isinstance(fault["input"], (int, float, date)):
+            hint = tr("In quotes it is a text.")
         line = (lines or {}).get(path) or (lines or {}).get(path.split(".")[0])
         message = joined((code(path), said), ": ") if name else said
         problems.append(Problem(path, message, hint=hint, file=name, line=line))
@@ -459,7 +469,7 @@ def _as_yaml(value: Any) -> str:
         return f"{{{', '.join(f'{_as_yaml(key)}: {_as_yaml(inner)}' for key, inner in value.items())}}}"
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    return repr(value)
+    return str(value) if isinstance(value, date) else repr(value)
 
 
 def _may_be_none(key: str) -> bool:

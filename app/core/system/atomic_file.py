@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from app.core.system.disk import flush_to_disk
+from app.core.system.disk import FULL_ERRORS, flush_to_disk
 
 
 def write_text(path: Path, text: str, *, parents: bool = True) -> None:
@@ -29,6 +29,17 @@ def write_with(path: Path, write: Callable[[Path], object], *, parents: bool = T
     With ``parents`` the folders above are made as well; without, the one above its folder must be there.
     """
     path.parent.mkdir(parents=parents, exist_ok=True)
+    try:
+        _replace(path, write)
+    except OSError as error:
+        # A full disk names no file, a folder that takes none the temporary one, which nobody knows.
+        named = Path(str(error.filename or ""))
+        if error.errno in FULL_ERRORS or (named.parent == path.parent and named.name.startswith(f".{path.stem}-")):
+            error.filename = str(path)
+        raise
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)

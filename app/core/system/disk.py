@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -11,6 +12,7 @@ from app.core.language import tr
 
 # What whoever tells of a full disk begins with; the window knows a run by it that paused because of one.
 DISK_FULL = tr("The disk is full")
+FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)  # no room on the disk, or in what its owner may take of it
 
 
 def free_bytes(folder: Path) -> int:

@@ -22,8 +22,8 @@ from huggingface_hub.errors import (
 
 from app.core.language import tr
 from app.core.problem import Problem, TaskError, UnusableError
+from app.core.system.disk import FULL_ERRORS
 from app.core.system.setting import load_settings
-from app.worker.process.room import FULL_ERRORS
 
 OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
 GO_ON = tr("Run it again: it goes on where it stopped.")

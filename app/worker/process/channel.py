@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeAlias
 from app.core.language import tr
 from app.core.protocol.command import Command, EndOfInput, Refused, Stop, heard_command
 from app.core.protocol.event import Event, Warned
-from app.worker.process.room import FULL_ERRORS
+from app.core.system.disk import FULL_ERRORS
 
 if TYPE_CHECKING:
     from app.core.live.door import CommandDoor

@@ -15,8 +15,8 @@ from app.core.language import joined, tr
 from app.core.live.watchdog import is_watchdog, watchdog_failure
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
+from app.core.system.disk import FULL_ERRORS
 from app.core.system.kept_traceback import keep_traceback
-from app.worker.process.room import FULL_ERRORS
 
 _MEMORY = re.compile(r"(?i)allocat|insufficient memory|out of memory|bad_alloc|\[metal::malloc\]")
 _RESUME = tr("The run's last saved state is whole: resume it then.")

@@ -22,12 +22,12 @@ from app.core.protocol.job import AnyJob, BenchmarkJob, ExportJob, MeasureJob, T
 from app.core.protocol.program import OFFLINE_VARIABLES
 from app.core.protocol.wire import RefusedError
 from app.core.refusal import reason_of
+from app.core.system.disk import FULL_ERRORS
 from app.worker.process.channel import Channel
 from app.worker.process.hello import hello
 from app.worker.process.kernel import compile_for_this_processor
 from app.worker.process.module_list import keep_module_list
 from app.worker.process.orphan import end_when_orphaned
-from app.worker.process.room import FULL_ERRORS
 
 # `task(channel, job_dir, job)`, each with the job of its own name: `JOBS` says which.
 Task = Callable[[Channel, Path, Any], None]

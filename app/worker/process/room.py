@@ -6,17 +6,15 @@ into the place that it took, and the run pauses. Events find their place there a
 
 from __future__ import annotations
 
-import errno
 import re
 from pathlib import Path
 
 from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import bytes_text
-from app.core.system.disk import DISK_FULL, flush_to_disk, free_bytes
+from app.core.system.disk import DISK_FULL, FULL_ERRORS, flush_to_disk, free_bytes
 
 ROOM_FILE = ".room"
-FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)  # no room on the disk, or in what its owner may take of it
 FOR_EVENTS = 256 * 1024  # bytes, for what a run still says
 _CHUNK = 1 << 20
 

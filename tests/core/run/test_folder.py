@@ -16,7 +16,8 @@ from app.core.protocol.job import TrainJob, read_job
 from app.core.run.catalog import find_run
 from app.core.run.folder import RunDir, create_run, find_runs, prepare_run, run_folders, run_state
 from app.core.run.summary import STATES, summarize
-from app.core.setup.config_file import load_config
+from app.core.setup.config_file import load_config, save_config
+from tests import ROOT
 
 
 def record(run: RunDir, *events: event.Event) -> None:
@@ -50,6 +51,47 @@ def test_a_run_that_could_not_be_written_leaves_its_name_free(
         with pytest.raises(type(what)):
             create_run(TrainConfig(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", [OSError("disk full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("place", ["mine", "new/deep/run"])
+def test_a_run_that_could_not_be_written_leaves_its_place_as_it_was(
+    what: BaseException, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_folder: object, _job: object) -> None:
+        raise what
+
+    (tmp_path / "mine").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("app.core.run.folder.write_job", broken)
+        with pytest.raises(type(what)):
+            prepare_run(TrainConfig(), tmp_path / place)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
+
+
+def test_of_two_that_make_a_run_in_one_folder_at_once_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second comes when the first has looked and not written yet."""
+    code = """
+import sys
+from pathlib import Path
+from app.core.config.train_config import TrainConfig
+from app.core.run.folder import prepare_run
+prepare_run(TrainConfig(adapter_name="second"), Path(sys.argv[1]))
+"""
+    ended: list[subprocess.CompletedProcess[str]] = []
+
+    def slow(config: TrainConfig, path: Path) -> None:
+        if not ended:
+            command = [sys.executable, "-c", code, str(tmp_path / "r")]
+            ended.append(subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT))
+        save_config(config, path)
+
+    monkeypatch.setattr("app.core.run.folder.save_config", slow)
+    run = prepare_run(TrainConfig(adapter_name="first"), tmp_path / "r")
+    assert "already holds a run" in ended[0].stderr
+    assert load_config(run.config).config.adapter_name == "first"
 
 
 @pytest.mark.parametrize(

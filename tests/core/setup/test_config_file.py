@@ -390,6 +390,8 @@ def test_the_faster_parser_reads_what_is_usual(monkeypatch: pytest.MonkeyPatch) 
         ("seed: !!int", "this cannot be read as int"),
         ("note: !!timestamp x", "this cannot be read as timestamp"),
         ("day: 2024-13-45", "this cannot be read as timestamp"),
+        (f"seed: 0x{'f' * 6000}", "this cannot be read as int"),
+        (f"mine: [0b{'1' * 20_000}]", "this cannot be read as int"),
         ("word: !!binary /w==", "a config has no binary values"),
         ("lora_parameters: {<<: {rank: 4, rank: 5}}", "the key 'rank' is given twice"),
         ("lora_parameters: {<<: [{rank: 4}, {scale: 1, scale: 2}]}", "the key 'scale' is given twice"),
@@ -400,6 +402,23 @@ def test_what_cannot_be_built_is_refused_at_its_line(line: str, said: str) -> No
         parse_config(f"model: a\n{line}\niters: 3\n", name="mine.yaml")
     (problem,) = caught.value.problems
     assert (problem.message, problem.file, problem.line) == (f"This is not valid YAML: {said}.", "mine.yaml", 2)
+
+
+def test_a_path_that_is_no_key_is_told_where_it_stands() -> None:
+    loaded = parse_config("model: a\nlora_parameters.rank: 8\n")
+    (problem,) = [problem for problem in loaded.problems if problem.path == "lora_parameters.rank"]
+    assert (problem.severity, problem.line) == (Severity.WARNING, 2)
+    assert problem.hint == "Write it as `rank` within `lora_parameters`."
+
+
+@pytest.mark.parametrize("shown", ["2026-01-01", "2026-01-01 10:30:00", "123", "true", "1.5"])
+def test_a_text_that_yaml_takes_for_something_else_is_told_to_be_quoted(shown: str) -> None:
+    with pytest.raises(UnusableError) as caught:
+        parse_config(f"model: a\nadapter_name: {shown}\n")
+    (problem,) = caught.value.problems
+    assert f"{shown} is not usable" in problem.message
+    assert problem.hint == "In quotes it is a text."
+    assert parse_config(f"model: a\nadapter_name: '{shown}'\n").config.adapter_name == shown
 
 
 def test_iterations_that_a_file_asks_for_are_not_worked_out_from_epochs_that_it_does_not_name() -> None:

@@ -34,6 +34,22 @@ class FakeDisk:
         return 0
 
 
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk names no file, and a refused folder one that only the writer knows."""
+    for number, named in ((errno.ENOSPC, None), (errno.EROFS, tmp_path / ".state-1234.json")):
+
+        def refuse(
+            *_arguments: object, number: int = number, named: Path | None = named, **_options: object
+        ) -> None:
+            raise OSError(number, os.strerror(number), *([] if named is None else [str(named)]))
+
+        with monkeypatch.context() as patch:
+            patch.setattr("tempfile.mkstemp", refuse)
+            with pytest.raises(OSError, match="state") as caught:
+                write_text(tmp_path / "state.json", "{}")
+        assert caught.value.filename == str(tmp_path / "state.json")
+
+
 def test_a_mac_empties_the_memory_of_the_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = FakeDisk(monkeypatch, knows_full=True)
     write_text(tmp_path / "state.json", "{}")
