@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +32,12 @@ from app.core.source.source import (
 )
 from app.core.system.disk import is_companion
 
-NOT_DATA = re.compile(
-    r"(readme|license|licence|changelog|citation|dataset_infos?|dataset_dict|state|adapter_config|config)\b", re.I
+# What is about the data, by its name: it need not be told that it is not read.
+_ABOUT_DATA = re.compile(
+    r"(readme|licen[sc]e|changelog|citation|dataset_infos?|dataset_dict|state|adapter_config|config)(\.\w+)*", re.I
 )
+_CARD = re.compile(r"(readme|licen[sc]e|changelog|citation)\b", re.I)
+_OF_TOOLS = re.compile(r"(package(-lock)?|tsconfig|composer)\.json", re.I)
 # What ChatGPT and Claude export, by what lies beside it.
 CHAT_EXPORT = re.compile(r"conversations([-_]?\d+)?\.json")
 CHAT_EXPORT_COMPANIONS = frozenset(("chat.html", "user.json", "users.json", "projects.json",
@@ -74,11 +78,11 @@ def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]
     folder = _snapshot(path)
     mlx = [(folder / f"{split}.jsonl", split) for split in SPLITS if (folder / f"{split}.jsonl").is_file()]
     if mlx and mlx[0][1] == "train":
-        _tell_left_out(path, _walk(folder, folder, 0), [file for file, _ in mlx], findings)
+        _tell_left_out(path, _walk(folder, []), [file for file, _ in mlx], findings)
         return [(file, split) for file, split in mlx]
-    listed = _configured_files(folder) or sorted(_walk(folder, folder, 0))
+    listed = _configured_files(folder) or _everything_of(folder, findings)
     if members(path) or not _data_files(listed):  # archives of a folder are data where there is nothing else
-        listed = [file for one in listed for file in (archive_files(one) if archive_kind(one) else [one])]
+        listed = [file for one in listed for file in (archive_files(one) if _is_archive(one) else [one])]
     return _divided(folder, listed, findings, path)
 
 
@@ -87,22 +91,35 @@ def _data_files(listed: list[Path]) -> list[Path]:
     models = {file.parent for file in listed if file.name in _OF_A_MODEL}
     runs = {file.parent for file in listed if file.name in (EVENTS_FILE, JOB_FILE)}
     runs &= {file.parent for file in listed if file.name == RUN_CONFIG}
-    listed = [file for file in listed if file.parent not in models or not _is_of_model(file.name)]
+    listed = [file for file in listed if file.parent not in models or not _is_of_model(file)]
     if runs:
         listed = [file for file in listed if runs.isdisjoint(file.parents)]
     names = {file.name for file in listed}
     if exported := [f for f in listed if CHAT_EXPORT.fullmatch(f.name) and names & CHAT_EXPORT_COMPANIONS]:
         return exported
-    found = [file for file in listed if plain_suffix(file) in TABLE_SUFFIXES and not NOT_DATA.match(file.name)]
+    found = [file for file in listed if plain_suffix(file) in TABLE_SUFFIXES and not _is_about_data(file)]
     if not found:
         found = [f for f in listed if plain_suffix(f) in TEXT_SUFFIXES]
-        named = [f for f in found if not NOT_DATA.match(f.name)]
+        named = [f for f in found if not _is_about_data(f)]
         found = named or found
     return found
 
 
-def _is_of_model(name: str) -> bool:
-    return bool(NOT_DATA.match(name) or _BESIDE_WEIGHTS.fullmatch(name))
+def _is_about_data(file: Path) -> bool:
+    """Whether a file's name says that it holds no examples. Rows do, whatever they are called, but for JSON, in
+    which settings are, too; a text's name may begin with what is only about the data."""
+    suffix = plain_suffix(file)
+    if suffix in TABLE_SUFFIXES:
+        return suffix == ".json" and bool(_ABOUT_DATA.fullmatch(file.name) or _OF_TOOLS.fullmatch(file.name))
+    return bool(_CARD.match(file.name) or (suffix not in TEXT_SUFFIXES and _ABOUT_DATA.fullmatch(file.name)))
+
+
+def _is_of_model(file: Path) -> bool:
+    return _is_about_data(file) or bool(_BESIDE_WEIGHTS.fullmatch(file.name))
+
+
+def _is_archive(file: Path) -> bool:
+    return file.is_file() and bool(archive_kind(file))  # whoever opens a pipe waits for ever
 
 
 def _divided(
@@ -127,7 +144,11 @@ def _divided(
 def _tell_left_out(folder: Path, there: Iterable[Path], used: Iterable[Path], findings: Findings) -> None:
     """Names the files of a folder that are not read, but for those that are about the data."""
     taken = set(used)
-    left = [file for file in there if file not in taken and not NOT_DATA.match(file.name)]
+    left = [
+        file
+        for file in there
+        if file not in taken and not (_is_about_data(file) and _ABOUT_DATA.fullmatch(file.name))
+    ]
     if left and taken:
         findings.add("ignored_file", str(folder), None, tr("Not used: {shown}.", shown=_shown(left)))
 
@@ -142,20 +163,56 @@ def _named(files: Sequence[Path]) -> str:
     return tr("; there are {shown}", shown=_shown(files)) if files else ""
 
 
-def _walk(folder: Path, root: Path, depth: int) -> Iterator[Path]:
-    """Files of a folder and those below, hidden ones and caches left out, bounded in depth and number."""
+def _everything_of(folder: Path, findings: Findings) -> list[Path]:
+    """The files of a folder and those below; those that are too many or too deep are told."""
+    unread: list[Path] = []
+    listed = sorted(_walk(folder, unread))
+    if deep := [one for one in unread if one.is_dir()]:
+        said = tr(
+            "Not looked into, more than {depth} folders deep: {shown}.", depth=FOLDER_DEPTH, shown=_shown(deep)
+        )
+        findings.add("ignored_file", str(folder), None, said)
+    for parent, count in Counter(one.parent for one in unread if not one.is_dir()).items():
+        said = tr(
+            "Of the files here the first {limit:,} by name are read, and {count:,} are not.",
+            limit=FOLDER_FILES,
+            count=count,
+        )
+        findings.add("too_many_files", str(parent), None, said)
+    return listed
+
+
+def _walk(folder: Path, unread: list[Path], above: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
+    """Files of a folder and those below, hidden ones and caches left out, bounded in depth and number; ``unread``
+    takes what is beyond. Links that lead nowhere, and what is no file, are among them: their examples are missed.
+    """
+    its = folder.stat()
+    if (its.st_dev, its.st_ino) in above:  # a link that leads back
+        return
+    above = (*above, (its.st_dev, its.st_ino))
     count = 0
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
             if entry.name.startswith((".", "__", "cache-")):
                 continue
-            if entry.is_dir() and depth < FOLDER_DEPTH:
-                yield from _walk(Path(entry.path), root, depth + 1)
-            elif entry.is_file():
-                count += 1
-                if count > FOLDER_FILES:
-                    return
+            if _is_folder(entry):
+                if len(above) <= FOLDER_DEPTH:
+                    yield from _walk(Path(entry.path), unread, above)
+                else:
+                    unread.append(Path(entry.path))
+                continue
+            count += 1
+            if count > FOLDER_FILES:
+                unread.append(Path(entry.path))
+            else:
                 yield Path(entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _snapshot(folder: Path) -> Path:

@@ -226,7 +226,16 @@ def wide_encoding(head: bytes) -> str:
         if text and readable_share(text) > 0.95:
             found.append((sum(map(str.isascii, text)) / len(text), name))
     share, name = max(found, default=(0.0, ""))
-    return name if share > 0 else ""
+    # Plain text with a few zeros in it reads as rare characters: then most of them have to be ASCII.
+    return name if share > (0.5 if _is_text_with_zeros(head) else 0) else ""
+
+
+def _is_text_with_zeros(head: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head.replace(b"\0", b""))
+    except UnicodeDecodeError:
+        return False
+    return readable_share(text) == 1
 
 
 def _sample(lines: list[bytes], *, is_cut: bool) -> bytes:

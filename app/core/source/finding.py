@@ -133,6 +133,10 @@ KINDS: dict[str, Kind] = {
         tr("If the line looks wrong, choose the encoding (`encoding`; `check` takes --encoding)."),
     ),
     "markup": Kind(_W, tr("Marks around the text"), tr("Save it as plain text, so that only the text is trained.")),
+    "repeated_header": Kind(_W, tr("Names of columns again")),
+    "too_many_files": Kind(
+        _W, tr("Too many files in a folder"), tr("Put them together in fewer files, or in several folders.")
+    ),
     "unusual_header": Kind(
         _W, tr("Unusual column names"), tr("The first line must hold the names of the columns.")
     ),
@@ -299,5 +303,5 @@ class RowFault:
 
 # Faults that stand for no row: what they tell of is the file, or a line without anything in it.
 ABOUT_FILE = frozenset(("unusual_header", "line_comma", "contents", "repeated_name"))
-NO_ROWS = ABOUT_FILE | {"empty_line"}
+NO_ROWS = ABOUT_FILE | {"empty_line", "repeated_header"}
 EMPTY_LINE = RowFault("empty_line", tr("The line is empty."))

@@ -261,6 +261,7 @@ def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
         lines = stream if before else chain([first], stream)
         reader = csv.reader(lines, delimiter=source.delimiter, strict=True)
         header: list[str] | None = None
+        names = list[str]()
         line = 1 + before
         while True:
             start = line
@@ -278,6 +279,7 @@ def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                 if told:
                     yield start, RowFault("unusual_header", told)
                 if not source.is_headless:
+                    names = record
                     continue
             while len(record) > len(header) and not record[-1].strip():
                 record.pop()  # a delimiter at the line's end
@@ -290,6 +292,8 @@ def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                     header=len(header),
                 )
                 yield start, RowFault("broken_record", said)
+            elif _are_names(record, names):
+                yield start, _names_again()
             else:
                 yield start, dict(zip(header, record, strict=True))
 
@@ -331,7 +335,7 @@ def _read_workbook(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
 
 
 def _sheet_rows(source: Source, records: Iterable[tuple[int, list[str]]]) -> Iterator[NumberedRow]:
-    header = list[str]()
+    header, names = list[str](), list[str]()
     for number, record in records:
         if not record:
             continue
@@ -341,8 +345,21 @@ def _sheet_rows(source: Source, records: Iterable[tuple[int, list[str]]]) -> Ite
             if told:
                 yield number, RowFault("unusual_header", told)
             if not source.is_headless:
+                names = record
                 continue
-        yield number, dict(zip(header, record, strict=True))
+        yield number, _names_again() if _are_names(record, names) else dict(zip(header, record, strict=True))
+
+
+def _are_names(record: list[str], names: list[str]) -> bool:
+    """Whether the names of the columns stand here again, as they do in tables that were put together."""
+    if len(names) < 2 or record[-1].strip() != names[-1].strip():  # one word alone may be a text
+        return False
+    cells = [cell.strip('\ufeff \t"') for cell in record]
+    return any(cells) and cells == [cell.strip('\ufeff \t"') for cell in names]
+
+
+def _names_again() -> RowFault:
+    return RowFault("repeated_header", tr("The names of the columns stand here again; they are left out."))
 
 
 def _header(record: list[str], source: Source) -> tuple[list[str], str]:

@@ -146,6 +146,15 @@ def test_wide_characters_are_told_by_their_zeros(name: str) -> None:
     assert wide_encoding(b"rain") == wide_encoding("潮水".encode(name)) == wide_encoding(b"\0" * 8) == ""
 
 
+@pytest.mark.parametrize(
+    "text", ["\0".join(f"lamp {n}" for n in range(30)), "prompt,text\nfoo\0,bar\nx,y\n", "Größe\0 Flöße\0\n" * 9]
+)
+def test_a_text_with_zeros_in_it_is_not_wide(text: str) -> None:
+    """It was read as Chinese."""
+    for end in (text.encode(), text.encode() + b" ", text.encode() + "ö".encode()[:1]):
+        assert wide_encoding(end) == ""
+
+
 def test_japanese_mail_changes_to_its_characters_and_back() -> None:
     assert japanese_mail("港".encode("iso2022_jp"))
     assert not japanese_mail(b"\x1b$B")

@@ -192,6 +192,7 @@ def test_numbers_of_classes_are_read_as_their_names(kind: str, tmp_path: Path) -
     assert [(finding.line, finding.kind) for finding in report.errors] == [(3, "missing_field")]
 
 
+NAMES = "repeated_header: The names of the columns stand here again; they are left out."
 HALF = "half_character: It holds half of a character (a lone surrogate escape such as \\ud83d)."
 
 
@@ -231,6 +232,10 @@ def rows_of(path: Path, content: str | bytes) -> list[tuple[int, Any]]:
          [(1, "unusual_header: `prompt` stands there again and is called `prompt (2)`; `prompt` stands there again "
               "and is called `prompt (3)`."),
           (2, {"prompt": "a", "": "b", "prompt (2)": "c", "prompt (3)": "d"})]),
+        ("i.csv", 'prompt,text\na,b\n\ufeff"prompt", text \nprompt,\nPrompt,text\nprompt,text,\n',
+         [(2, {"prompt": "a", "text": "b"}), (3, NAMES), (4, {"prompt": "prompt", "text": ""}),
+          (5, {"prompt": "Prompt", "text": "text"}), (6, NAMES)]),
+        ("j.csv", "text\ntext\n", [(2, {"text": "text"})]),
         ("h.txt", "a\n\f\nb\n", [(1, {"text": "a", "_overlap": 0}), (3, {"text": "b", "_overlap": 0})]),
     ],
 )  # fmt: skip

@@ -117,6 +117,13 @@ def test_a_sheet_without_names_loses_no_row(tmp_path: Path) -> None:
     assert [finding.kind for finding in report.warnings] == ["unusual_header"]
 
 
+def test_names_of_columns_that_stand_again_are_no_row(tmp_path: Path) -> None:
+    report = check_files([workbook(tmp_path / "tides.xlsx", {"Tides": [*_TIDES, *_TIDES[:1]]})])
+    assert (report.rows, report.examples) == (2, 2)
+    last = len(_TIDES) + 1
+    assert [(f.line, f.kind) for f in report.warnings] == [(last, "repeated_header")]
+
+
 def test_a_workbook_of_a_folder_is_its_data(tmp_path: Path) -> None:
     workbook(tmp_path / "train.xlsx", {"Tides": _TIDES})
     assert check_files([tmp_path]).examples == 2
