@@ -592,9 +592,13 @@ def mojibake_faults(text: str) -> tuple[Fault, ...]:
 
 
 def _has_sign(text: str) -> bool:
-    """What UTF-8 read as Latin-1 or cp1252 begins with: a cheap sign, after which ftfy decides. Written out because
-    a loop over the signs costs as much as the whole rest of the row's check."""
-    return "Ã" in text or "Â" in text or "â€" in text or "�" in text or "Ð" in text or "ð" in text
+    """What UTF-8 read as Latin-1 or cp1252 begins with, and cp1252's quotes, dashes and euro read as Latin-1: a
+    cheap sign, after which ftfy decides. Written out because a loop over the signs costs as much as the whole rest
+    of the row's check."""
+    return (
+        "Ã" in text or "Â" in text or "â€" in text or "�" in text or "Ð" in text or "ð" in text
+        or "\x92" in text or "\x93" in text or "\x84" in text or "\x96" in text or "\x85" in text or "\x80" in text
+    )  # fmt: skip
 
 
 def _around(text: str, position: int) -> str:

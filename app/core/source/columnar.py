@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -13,7 +14,7 @@ from app.core.json_text import read_number
 from app.core.language import tr
 from app.core.source.archive import through_archive
 from app.core.source.container import translated
-from app.core.source.finding import NumberedRow, RowFault
+from app.core.source.finding import NumberedRow, RowFault, repeated_name_fault
 from app.core.source.json_stream import without_padding
 from app.core.source.source import Source
 from app.core.source.stream import ByteCount, open_seekable
@@ -108,6 +109,8 @@ def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iter
     row = 0
     start = count.done
     for batch in batches:
+        if not row and (twice := [name for name, times in Counter(batch.schema.names).items() if times > 1]):
+            yield 1, repeated_name_fault(twice)
         size = batch.nbytes
         classes = _class_names(batch.schema)
         nested = [field.name for field in batch.schema if field.type.num_fields]

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.core.language import tr
+from app.core.language import code, joined, tr
 from app.core.problem import Problem, Severity
 
 KEPT_PER_SEVERITY = 1000
@@ -299,6 +299,15 @@ class RowFault:
 
     kind: str
     reason: str
+
+
+NAMED_TWICE = 3
+
+
+def repeated_name_fault(names: list[str]) -> RowFault:
+    """What is told of names that stand twice: of either the first value is lost."""
+    named = joined((code(name[:40]) for name in names[:NAMED_TWICE]), ", ")
+    return RowFault("repeated_name", tr("{named} stands twice in the row; the last is taken.", named=named))
 
 
 # Faults that stand for no row: what they tell of is the file, or a line without anything in it.

@@ -26,7 +26,7 @@ from app.core.source.container import (
     rows_of_columns,
     unfolded,
 )
-from app.core.source.finding import EMPTY_LINE, NumberedRow, RowFault
+from app.core.source.finding import EMPTY_LINE, NumberedRow, RowFault, repeated_name_fault
 from app.core.source.json_stream import TOO_DEEP, JsonStream, is_too_deep
 from app.core.source.source import Source
 from app.core.source.stream import (
@@ -41,7 +41,6 @@ from app.core.source.table import SEPARATOR_LINE
 from app.core.source.workbook import SheetError, WorkbookError, sheet_records
 
 LINE_LIMIT_BYTES = 64 << 20
-NAMED_TWICE = 3
 
 
 def read_rows(
@@ -115,7 +114,7 @@ def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                 if not known:
                     row, twice = _spelled_line(line)
                     if twice:
-                        yield number, _repeated(twice)
+                        yield number, repeated_name_fault(twice)
             except broken:
                 count.is_plain = False
                 row, twice = _slow_line(line)
@@ -125,7 +124,7 @@ def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                         has_comma = True
                         yield number, RowFault("line_comma", tr("The comma at the end of the line is left out."))
                 if twice:
-                    yield number, _repeated(twice)
+                    yield number, repeated_name_fault(twice)
                 if len(line) == LINE_LIMIT_BYTES and line[-1:] not in (b"\n", "\n"):
                     _skip_line(stream)
                     row = RowFault(
@@ -141,12 +140,6 @@ def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
 def _skip_line(stream: Any) -> None:
     while (more := stream.readline(LINE_LIMIT_BYTES)) and more[-1:] not in (b"\n", "\n"):
         pass
-
-
-def _repeated(names: list[str]) -> RowFault:
-    """What is told of names that stand twice: of either the first value is lost."""
-    named = joined((code(name[:40]) for name in names[:NAMED_TWICE]), ", ")
-    return RowFault("repeated_name", tr("{named} stands twice in the row; the last is taken.", named=named))
 
 
 def _spelled_line(line: bytes | str) -> tuple[Any, list[str]]:
@@ -227,7 +220,7 @@ def _read_json(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                 yield line, _half_character()
             else:
                 if values.twice:
-                    yield line, _repeated(values.twice)
+                    yield line, repeated_name_fault(values.twice)
                 yield line, value
 
 
@@ -240,7 +233,7 @@ def _read_columns(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
         text = stream.read(COLUMN_LIMIT_BYTES)
     value, twice = parse_json(text.strip("\ufeff \t\r\n"))
     if twice:
-        yield 1, _repeated(twice)
+        yield 1, repeated_name_fault(twice)
     rows = None if isinstance(value, RowFault) else rows_of_columns(value)
     if rows is None:
         said = tr("The file begins as columns, but they are not all of one length.")

@@ -114,7 +114,8 @@ def is_binary(text: str, *, is_guessed: bool) -> bool:
 
 
 def _is_no_character(one: str) -> bool:
-    return one == "\ufffd" or not (is_readable(one) or one in _OF_PROGRAMS)
+    """Beyond the first 65,536 are characters that this Python is too old for: noise has none of them."""
+    return one == "\ufffd" or not (is_readable(one) or one in _OF_PROGRAMS or one > "\uffff")
 
 
 def markup_of(head: str) -> str:

@@ -141,6 +141,18 @@ OUT = {"missing_field", "wrong_type", "empty_field", "bad_answer", "media", "bro
         ),
         (
             Layout(Format.TEXT, text="t", native=True),
+            {"t": "It\x92s high water,\x85"},
+            17,
+            True,
+            [
+                (
+                    "mojibake",
+                    "Text looks garbled, near 'It\\x92s high wate'; meant is probably 'It\u2019s high wate'.",
+                )
+            ],
+        ),
+        (
+            Layout(Format.TEXT, text="t", native=True),
             {"t": "a\x07b"},
             3,
             True,

@@ -257,6 +257,21 @@ def test_numbers_of_few_bits_in_lists_are_read_as_they_are_written(tmp_path: Pat
     assert [value for _, value in read_rows(inspect_file(path))] == [row]
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_two_columns_of_one_name_are_told(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"rows.{suffix}"
+    batch = pa.record_batch([pa.array(["a", "b"])] * 2 + [pa.array(["c", "d"])], ["prompt", "text", "text"])
+    if suffix == "parquet":
+        pq.write_table(pa.Table.from_batches([batch]), path)
+    else:
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
+            writer.write_batch(batch)
+    assert list(read_rows(inspect_file(path))) == [
+        (1, RowFault("repeated_name", "`text` stands twice in the row; the last is taken.")),
+        (1, {"prompt": "a", "text": "c"}), (2, {"prompt": "b", "text": "d"}),
+    ]  # fmt: skip
+
+
 def test_what_is_no_parquet_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"a": [1]}), path)

@@ -119,6 +119,7 @@ NOISE = np.random.default_rng(2).bytes(60_000)  # as a film or an archive of an 
         ("counts", np.arange(40_000, dtype="<u4").tobytes(), "This is a binary file, not rows of text."),
         ("plain.bmp", b"BM" + bytes(52) + b"\xfa\x78\x1e" * 9_000, "This is a binary file, not rows of text."),
         ("rows.jsonl", NOISE, "This is a binary file, not rows of text."),
+        ("wide", b"\xff\xfe" + NOISE, "This is a binary file, not rows of text."),
         ("old.gif", b"GIF89a" + NOISE, "This is a picture."),
         ("scan.tif", b"II*\0" + NOISE, "This is a picture."),
         ("scan2.tif", b"MM\0*" + NOISE, "This is a picture."),
@@ -151,8 +152,21 @@ JAPANESE = "潮は一日に二回満ちて、二回引きます。月の引力�
         JAPANESE.encode("shift_jis"),
         JAPANESE.encode("euc_jp") + b"\xff\n",
         TEXT.encode("mac_roman"),
+        "\U0001fae9\U0001cc00 ja, \U0001fae9\n".encode("utf-16") * 90,  # emojis that are newer than this Python
     ],
-    ids=["coloured", "pages", "nulls", "controls", "private", "wide", "own script", "sjis", "broken", "mac"],
+    ids=[
+        "coloured",
+        "pages",
+        "nulls",
+        "controls",
+        "private",
+        "wide",
+        "own script",
+        "sjis",
+        "broken",
+        "mac",
+        "emojis",
+    ],
 )
 def test_a_text_with_some_odd_characters_is_a_text(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "rows.txt"
