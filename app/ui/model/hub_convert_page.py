@@ -35,6 +35,8 @@ from app.ui.worker.process import WorkerOutcome
 
 SOURCE = FieldSpec("convert.model", tr("Model to convert"), "path", "")
 OUT = FieldSpec("convert.out", tr("New folder"), "path", "")
+CONVERT_TIP = tr("Writes the new folder")
+TAKEN = tr("This folder is there already, and nothing is written over.")
 SOURCE_BITS = 16  # what models on the hub are stored in, nearly always
 
 
@@ -47,7 +49,7 @@ class HubConvertPage(QWidget):
     def __init__(self, finder: ModelFinder, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._finder = finder
-        self._made = ""
+        self._made = self._offered = ""  # a folder that was written, and the one that Into was filled with
         self._job = JobRunner(self)
         self._job.emitted.connect(self._on_event)
         self._job.ended.connect(self._on_ended)
@@ -142,19 +144,23 @@ class HubConvertPage(QWidget):
             grid.addWidget(button, row, 0)
             grid.addWidget(help_text, row, 1)
             grid.addWidget(self._sizes[way.name], row, 2, Qt.AlignmentFlag.AlignRight)
-        self._group.buttonToggled.connect(self._on_model)
+        self._group.buttonToggled.connect(self._on_way)
         return box
 
     def _foot(self) -> QVBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
-        row.addStretch(1)
+        self._why_not = QLabel(self)
+        self._why_not.setObjectName("convert.why_not")
+        self._why_not.setWordWrap(True)
+        theme.set_role(self._why_not, role="error")
+        row.addWidget(self._why_not, 1)
         self.cancel_button = QPushButton(tr("Stop"), self)
         self.convert_button = QPushButton(tr("Convert"), self)
         self.use_button = QPushButton(tr("Use this model"), self)
         for button, name, tip in (
             (self.cancel_button, "convert.cancel", tr("Stops, and removes what was written")),
-            (self.convert_button, "convert.start", tr("Writes the new folder")),
+            (self.convert_button, "convert.start", CONVERT_TIP),
             (self.use_button, "convert.use", tr("Takes the new model over into the form")),
         ):
             button.setObjectName(name)
@@ -181,14 +187,28 @@ class HubConvertPage(QWidget):
     # -- what happens -----------------------------------------------------------------------------------------
 
     def _on_model(self) -> None:
-        model = self.source.value() or ""
-        if model:
-            way = QUANTIZATIONS[self.quantization]
-            self.out.set_value(str(converted_folder(model, way, models_place(load_settings()))))
+        if self.source.value():
+            self._offer()
         else:
             self.out.set_value("")
         self._show_sizes()
         self._show_buttons()
+
+    def _on_way(self, _button: QRadioButton, chosen: bool) -> None:
+        out, offered = Path(self.out.value() or ""), Path(self._offered)
+        has_own_name = bool(self.out.value()) and out.name != offered.name and str(out) != self._made
+        if chosen and self.source.value() and not has_own_name:
+            self._offer()
+        self._show_buttons()
+
+    def _offer(self) -> None:
+        """Fills Into: beside what was to be written there, where a person chose that."""
+        shown, place = self.out.value() or "", models_place(load_settings())
+        if shown != self._offered and (chosen := Path(shown).expanduser()).is_absolute():
+            place = chosen.parent
+        offered = converted_folder(self.source.value() or "", QUANTIZATIONS[self.quantization], place)
+        self._offered = str(offered)
+        self.out.set_value(self._offered)
 
     def _show_sizes(self) -> None:
         """About how large each result will be, from the size of the model if it is a known one."""
@@ -224,7 +244,11 @@ class HubConvertPage(QWidget):
         ready = bool(self.source.value()) and bool(self.out.value()) and not running
         self.cancel_button.setVisible(running)
         self.convert_button.setVisible(not running)
-        self.convert_button.setEnabled(ready and not Path(self.out.value() or "").expanduser().exists())
+        is_there = bool(self.out.value()) and Path(self.out.value() or "").expanduser().exists()
+        said = TAKEN if is_there and not running and self.out.value() != self._made else ""
+        self._why_not.setText(said)
+        self.convert_button.setEnabled(ready and not is_there)
+        self.convert_button.setToolTip(said or CONVERT_TIP)
         self.use_button.setVisible(bool(self._made) and not running)
         theme.set_role(self.convert_button, kind="" if self._made else "primary")
 

@@ -108,14 +108,16 @@ class UserActions(QObject):
         taken = {folder_word(one.name).casefold() for one in self.queue.state.entries} | taken_words(runs_dir())
         entry = make_entry(config.with_value("adapter_name", unique_name(config.adapter_name, taken)))
         if self.queue.add([entry]):
-            said = tr("“{name}” is in the queue now. {line_text}", name=entry.name, line_text=self._place_text())
-            show, waits = self.queue.shown_requested.emit, partial(self.queue.waits, entry.id)
-            self.told.emit(Notice(said, "info", tr("Show the queue"), show, waits))
+            place = self._place_text(entry.id)
+            said = tr("“{name}” is in the queue now. {line_text}", name=entry.name, line_text=place)
+            show = self.queue.shown_requested.emit
+            is_so = lambda: self.queue.waits(entry.id) and self._place_text(entry.id) == place  # noqa: E731
+            self.told.emit(Notice(said, "info", tr("Show the queue"), show, is_so))
 
-    def _place_text(self) -> str:
-        """When the last that was queued is trained: what is before it, and whether anything trains at all."""
+    def _place_text(self, key: str) -> str:
+        """When an entry that waits is trained: what is before it, and whether anything trains at all."""
         queue, state = self.queue, self.queue.state
-        before = len(state.waiting) - 1 + (state.running is not None)
+        before = [one.id for one in state.waiting].index(key) + (state.running is not None)
         if state.mode == "running" and (queue.is_working or queue.is_elsewhere):
             return line_text(before)
         if state.mode == "paused" or queue.is_interrupted:

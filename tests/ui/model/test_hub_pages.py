@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QFileDialog, QRadioButton
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QRadioButton
 from pytestqt.qtbot import QtBot
 
 from app.core.model.folder import ModelEntry
@@ -327,6 +327,27 @@ def test_browsing_finds_a_model_and_a_place_for_the_new_folder(
     assert asked[1:] == [str(tmp_path / "models")]
 
 
+def test_what_a_person_wants_the_new_folder_to_be_stays_with_another_way_to_store_weights(
+    convert: HubConvertPage, tmp_path: Path
+) -> None:
+    save_settings(Settings(models_dir=str(tmp_path / "models")))
+    ways = {way: child(convert, QRadioButton, f"convert.quantization.{way}") for way in ("4bit", "6bit", "8bit")}
+    convert.set_model("/m/big")
+    ways["6bit"].click()
+    assert convert.out.value() == str(tmp_path / "models" / "big-6bit")
+    convert.out.choose(str(tmp_path / "disk" / "big-6bit"))
+    ways["8bit"].click()
+    assert convert.out.value() == str(tmp_path / "disk" / "big-8bit"), "as it was offered, at another place"
+    convert.out.choose(str(tmp_path / "disk" / "mine"))
+    ways["4bit"].click()
+    assert convert.out.value() == str(tmp_path / "disk" / "mine"), "its own name"
+    convert.set_model("/m/small")
+    assert convert.out.value() == str(tmp_path / "disk" / "small-4bit"), "a name that was another model's"
+    convert.out.choose("")
+    ways["6bit"].click()
+    assert convert.out.value() == str(tmp_path / "models" / "small-6bit")
+
+
 def test_a_conversion_is_begun_followed_and_offered(
     convert: HubConvertPage, made: list[FakeWorker], finder: ModelFinder, tmp_path: Path
 ) -> None:
@@ -366,10 +387,14 @@ def test_a_conversion_is_begun_followed_and_offered(
     assert (convert.quantization, convert.out.value()) == ("6bit", str(tmp_path / "big-6bit"))
     convert.out.choose(str(tmp_path))
     assert shown() == "(Convert)", "a folder that is there is not written over"
+    why = child(convert, QLabel, "convert.why_not")
+    assert why.text() == "This folder is there already, and nothing is written over."
+    assert convert.convert_button.toolTip() == why.text()
     convert.out.choose("")
     assert shown() == "(Convert)"
     convert.out.choose(str(tmp_path / "mine"))
     assert (shown(), convert.convert_button.property("kind")) == ("Convert", "primary")
+    assert (why.text(), convert.convert_button.toolTip()) == ("", "Writes the new folder")
     convert.convert_button.click()
     worker, said = made[-1], convert.progress.text
     assert read_job(worker.job_dir) == ConvertJob(model="/m/big", out=tmp_path / "mine", quantization="6bit")

@@ -542,6 +542,26 @@ def test_a_setup_that_is_queued_hears_its_place(
     assert said[4] == f"{two} {go_on}: press “Go on” in Runs."
 
 
+def test_what_is_told_of_a_place_in_the_queue_goes_when_it_is_so_no_longer(
+    qtbot: QtBot, window: MainWindow, workers: list[FakeWorker]
+) -> None:
+    queue = window.user_actions.queue
+    window.user_actions.enqueue()
+    window.user_actions.enqueue()
+
+    def told() -> int:
+        return sum("is in the queue now" in message.text for message in window.messages.messages())
+
+    assert told() == 2
+    queue.start()
+    qtbot.waitUntil(lambda: len(trainers(workers)) == 1)
+    assert told() == 0, "that it waits for a start"
+    window.user_actions.enqueue()
+    assert told() == 1
+    queue.remove([queue.state.waiting[0].id])
+    assert told() == 0, "fewer are before it"
+
+
 def test_errors_hold_back_queueing_and_the_button_says_why(
     window: MainWindow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
