@@ -63,6 +63,7 @@ class JsonStream:
         self.lists: list[str] = []  # the lists of objects of the object that is read, as far as it was read
         self.skipped = 0  # elements of lists that were not wanted
         self.twice: list[str] = []  # names that stand twice in an object of the last value
+        self._breaks_off = False  # the broken JSON is the end of the text
         self._lost = False  # after broken JSON nothing was found from where to go on
 
     # -- what there is to read --------------------------------------------------------------------------------
@@ -82,7 +83,7 @@ class JsonStream:
             yield self._line_here(), None, tr("An array was expected here.")
             return
         if self._peek():
-            yield self._line_here(), None, tr("Something follows the end of the array.")
+            yield self._line_here(), None, tr("Something follows the end of the array; it is not read.")
 
     def values(self) -> Iterator[Item]:
         """The elements of an array, or values one after another."""
@@ -204,8 +205,10 @@ class JsonStream:
             value, reason = self._value_or_skip()
             yield line, value, reason
             if reason is None and (after := self._peek()) not in (",", "]", ""):
-                yield self._line_here(), None, tr("A comma was expected here, not {after!r}.", after=after)
-                self._skip_to_next(self._indent_here())
+                line, said = self._line_here(), tr("A comma was expected here, not {after!r}.", after=after)
+                if after not in '{["':  # with which the next one begins
+                    said = self._skip_to_next(self._indent_here(), said)
+                yield line, None, said
         if not self._lost:
             yield self._line_here(), None, tr("The file breaks off before the list is closed.")
 
@@ -214,7 +217,7 @@ class JsonStream:
         value, reason = self._value()
         if reason is not None:
             self._position += 1
-            self._skip_to_next(indent)
+            reason = self._skip_to_next(indent, reason)
         return value, reason
 
     def _value(self) -> tuple[object, str | None]:
@@ -246,12 +249,13 @@ class JsonStream:
     def _reason(self, error: json.JSONDecodeError) -> str:
         line = self._line_here() + self._text.count("\n", self._position, error.pos)
         column = error.pos - self._text.rfind("\n", 0, error.pos)
-        if error.pos >= len(self._text.rstrip()):
+        self._breaks_off = error.pos >= len(self._text.rstrip())
+        if self._breaks_off:
             return tr("The JSON breaks off at line {line}, column {column}.", line=line, column=column)
         near = self._text[error.pos : error.pos + 20].split("\n")[0]
         return tr(
             "{msg} at line {line}, column {column}, near {near!r}.",
-            msg=error.msg,
+            msg=error.msg.removesuffix(" at"),  # "Invalid control character at"
             line=line,
             column=column,
             near=near,
@@ -310,20 +314,22 @@ class JsonStream:
         before = self._text[start : self._position]
         return before if not before.strip() else ""
 
-    def _skip_to_next(self, indent: str) -> None:
+    def _skip_to_next(self, indent: str, reason: str) -> str:
         """Goes to the next line that begins a value like the broken one did, the line at hand if nothing of it was
-        read yet, else to the end."""
+        read yet, else to the end. Returns the reason, with what is lost."""
         begins = re.compile(r"\n" + re.escape(indent) + r"[{\[]")
         while True:
             match = begins.search(self._text, max(self._position - 1 - len(indent), 0))
             if match:
                 self._position = match.start() + 1 + len(indent)
-                return
+                return reason
             self._position = max(self._position, len(self._text) - len(indent) - 2)
             if not self._fill():
                 self._position = len(self._text)
                 self._lost = True
-                return
+                if self._breaks_off:
+                    return reason
+                return tr("{reason} What follows it in the file is not read.", reason=reason)
 
 
 def without_padding(value: Any, depth: int = DEEPEST) -> Any:

@@ -66,6 +66,7 @@ def test_the_rows_of_an_object_are_those_that_json_reads(
 
 
 Found = list[tuple[int, object, str | None]]
+LOST = " What follows it in the file is not read."
 NO_COMMA = "A comma was expected here, not {!r}."
 ENDS = "The file breaks off before the {} is closed."
 
@@ -76,9 +77,15 @@ ENDS = "The file breaks off before the {} is closed."
         ('[1,\n"a"]\n', [(1, 1, None), (2, "a", None)]),
         ("\ufeff [,1,,]", [(1, 1, None)]),
         ("\n{}", [(2, None, "An array was expected here.")]),
-        ("[1]\n2", [(1, 1, None), (2, None, "Something follows the end of the array.")]),
+        ("[1]\n2", [(1, 1, None), (2, None, "Something follows the end of the array; it is not read.")]),
         ("[1", [(1, 1, None), (1, None, ENDS.format("list"))]),
-        ("[1 2]", [(1, 1, None), (1, None, NO_COMMA.format("2"))]),
+        ("[1 2]", [(1, 1, None), (1, None, f"{NO_COMMA.format('2')}{LOST}")]),
+        ('[{"a": 1} {"a": 2}, {"a": 3} ["b"]]',
+         [(1, {"a": 1}, None), (1, None, NO_COMMA.format("{")), (1, {"a": 2}, None), (1, {"a": 3}, None),
+          (1, None, NO_COMMA.format("[")), (1, ["b"], None)]),
+        ('[{"a": 1}}, {"a": 2}]', [(1, {"a": 1}, None), (1, None, f"{NO_COMMA.format('}')}{LOST}")]),
+        ('[\n {"a": "\tb"},\n {"a": 1}]',
+         [(2, None, "Invalid control character at line 2, column 9, near '\\tb\"},'."), (3, {"a": 1}, None)]),
         # It goes on where a line begins a value as the broken one did.
         ('[\n {"a": 1}\n {"b": 2},\n {"c": 3}]',
          [(2, {"a": 1}, None), (3, None, NO_COMMA.format("{")), (3, {"b": 2}, None), (4, {"c": 3}, None)]),
@@ -86,7 +93,7 @@ ENDS = "The file breaks off before the {} is closed."
          [(2, None, "Expecting ':' delimiter at line 2, column 8, near '1,'."), (4, [3], None),
           (5, {"c": 4}, None)]),
         ('[{"a": 1}, {"b"', [(1, {"a": 1}, None), (1, None, "The JSON breaks off at line 1, column 16.")]),
-        ('[{"a":\n nul\n}]', [(1, None, "Expecting value at line 2, column 2, near 'nul'.")]),
+        ('[{"a":\n nul\n}]', [(1, None, f"Expecting value at line 2, column 2, near 'nul'.{LOST}")]),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("at_once", [1, 1 << 20])
@@ -152,7 +159,9 @@ def test_how_deep_json_may_nest() -> None:
     assert nests_too_deep({"a": 1, "b": json.loads(deep)})
     assert not is_too_deep("[" + "[{}]," * 300 + "[]]")
     assert not is_too_deep(json.dumps(["[{" * 300, '"' + "[" * 300]))
-    assert list(JsonStream(io.StringIO(f"[{deep}]")).stream()) == [(1, None, "The JSON is nested too deeply.")]
+    assert list(JsonStream(io.StringIO(f"[{deep}]")).stream()) == [
+        (1, None, f"The JSON is nested too deeply.{LOST}")
+    ]
 
 
 def test_nulls_that_pad_objects_are_left_out_as_deep_as_json_may_nest() -> None:
