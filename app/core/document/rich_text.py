@@ -20,6 +20,8 @@ def rich_text_paragraphs(file: IO[bytes], account: Account) -> Iterator[str]:
     from striprtf.striprtf import rtf_to_text
 
     source = held_bytes(file, tr("RTF document"), RTF_LIMIT_BYTES).decode("latin-1")
+    if _group_end(source, source.find("{")) is None:
+        account.tell(tr("Its last bracket is missing: the end of the text may be, too."))
     source, count = _without_groups(source)
     if count:
         account.tell(tr("Headers and footers are left out."))
@@ -43,14 +45,15 @@ def _without_groups(source: str) -> tuple[str, int]:
             at = found.end()
             continue
         kept.append(source[at:start])
-        at, count = _group_end(source, start), count + 1
+        at, count = _group_end(source, start) or len(source), count + 1
     return "".join([*kept, source[at:]]), count
 
 
-def _group_end(source: str, start: int) -> int:
+def _group_end(source: str, start: int) -> int | None:
+    """Where a group ends; None for one that is cut off."""
     depth = 0
     for mark in re.compile(r"\\.|[{}]", re.DOTALL).finditer(source, start):
         depth += {"{": 1, "}": -1}.get(mark[0], 0)
         if depth == 0:
             return mark.end()
-    return len(source)
+    return None

@@ -59,7 +59,7 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"GGUF", A_MODEL),
     (b"FEA1", tr("This is a Feather file of the first version. Save it as Parquet.")),
 )
-_SAFETENSORS = re.compile(rb".{4}\0{4}\{\s*\"", re.DOTALL)  # how long the header is, then the header: JSON
+_SAFETENSORS = re.compile(rb".{4}\0{4}\{\s*[\"}]", re.DOTALL)  # how long the header is, then the header: JSON
 BINARY = tr("This is a binary file, not rows of text.")
 HEADER = 4096  # characters
 AT_EACH_END = 1 << 16  # characters at the start of a text and at its end

@@ -126,6 +126,7 @@ NOISE = np.random.default_rng(2).bytes(60_000)  # as a film or an archive of an 
         ("tool", b"\xcf\xfa\xed\xfe" + NOISE, "This is a program."),
         ("tools", b"\xca\xfe\xba\xbe" + NOISE, "This is a program."),
         ("model.safetensors", struct.pack("<Q", 12) + b'{"a": [1, 2]' + NUMBERS, "This is a model, not data."),
+        ("none", struct.pack("<Q", 5) + b"{}   ", "This is a model, not data."),
         ("w", struct.pack("<Q", 90) + b'{ "__metadata__": {"format": "pt"}' + NOISE, "This is a model, not data."),
     ],
 )
