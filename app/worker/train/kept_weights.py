@@ -148,16 +148,16 @@ class KeptWeights:
             found[self.best.iteration] = self._adapters.best
         return {number: file for number, file in found.items() if 0 < number <= iteration}
 
-    def place_final(self, iteration: int, balanced: Weighed | None = None) -> str:
+    def place_final(self, iteration: int, balanced: Weighed | None = None, *, is_over: bool = True) -> str:
         """Puts the chosen weights where mlx-lm looks for the adapter and opens them again; says which they are.
 
         Those of ``balanced`` where it is given, at its strength. Raises `TaskError` if they are not as they should
-        be.
+        be. Of a run that is not over and goes on when it is resumed, the weights may be as they were.
         """
         said = self._placed(iteration) if balanced is None else self._place_balanced(iteration, balanced)
         self._tell_saved(iteration, self._adapters.current, "final")
         if iteration:
-            self._verify(iteration)
+            self._verify(iteration, is_over=is_over)
         return said
 
     def restore_good(self) -> str:
@@ -233,8 +233,13 @@ class KeptWeights:
         self.placed_at = best
         return tr("The adapter holds the best weights, of iteration {best:,}.", best=best)
 
-    def _verify(self, iteration: int) -> None:
+    def _verify(self, iteration: int, *, is_over: bool) -> None:
         problems = adapter.verify(self._adapters.path, trainable(self._model), self._totals_before)
+        if problems == [adapter.UNCHANGED] and not is_over and not self._is_untrained:
+            # Within the first accumulation, at a warm-up's first rate of 0, or as long as no reward differed.
+            said = tr("No weight has changed so far: the adapter answers as the base model does.")
+            self._tell(event.Warned(message=said, hint=tr("Resume the run.")))
+            return
         if problems == [adapter.UNCHANGED] and method_of(self._config).data == "prompts":
             said = tr("All answers of a group earned the same reward, in every iteration: that teaches nothing.")
             hint = tr("Try the rewards on sampled answers: good ones must earn more than bad ones.")

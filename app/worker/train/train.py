@@ -658,7 +658,7 @@ class _Training:
             self._save()
         if self.is_whole and self.meter.is_enough and self.team is None:  # paces are one machine's
             keep_pace(self.speed, self.meter.pace())
-        message = self.kept.place_final(self.iteration, self._balanced())
+        message = self.kept.place_final(self.iteration, self._balanced(), is_over=reason in WHOLE_ENDS)
         self._emit_finished(reason, STOPPED_BEFORE if reason == "stopped" and not self.iteration else message)
 
     def _balanced(self) -> Weighed | None:

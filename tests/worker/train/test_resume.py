@@ -217,6 +217,21 @@ def test_stopped_while_paused(inputs: tuple[Path, Path], tmp_path: Path) -> None
     assert (run.adapters / "0000005_adapters.safetensors").exists()
 
 
+@pytest.mark.parametrize("way", [{"grad_accumulation_steps": 8}, {"warmup": 8, "grad_accumulation_steps": 4}])
+def test_stopped_before_a_weight_has_changed(
+    way: dict[str, Any], inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Within the first accumulation, and where the warm-up's first rate was 0: that is a run like any other."""
+    config = config_for(*inputs, steps_per_report=1, final_adapter="last", **way)
+    _, whole = start(config, tmp_path / "undisturbed")
+    run, first = start(config, tmp_path / "run", stop_at(4))
+    assert (first.of(Finished)[0].reason, first.of(Finished)[0].iteration) == ("stopped", 4)
+    assert [said.message for said in first.of(Warned)][-1].startswith("No weight has changed so far")
+    second = go_on(run, resume=True)
+    assert first.losses + second.losses == whole.losses
+    assert summarize(run).state == "finished"
+
+
 @pytest.mark.parametrize("in_place_first", [False, True])
 @pytest.mark.parametrize("way", ["adamw", "accumulation"])
 def test_paused_with_the_memory_free(
