@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.compare.candidate import base_of, candidate_of, has_weights
+from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.problem import Problem, UnusableError
@@ -36,7 +37,7 @@ def export_source(path: Path, checkpoint: str = "") -> ExportSource:
     """The adapter that ``path`` and ``checkpoint`` mean.
 
     ``path`` is a run, an adapter's folder, or a checkpoint's file; ``checkpoint`` chooses among those of a folder:
-    ``best``, ``last`` or the number of an iteration, by default the best there is. Raises `UnusableError`.
+    ``best``, ``last`` or the number of an iteration, by default what its run keeps. Raises `UnusableError`.
     """
     place = path.expanduser()
     if not place.exists():
@@ -60,13 +61,15 @@ def export_source(path: Path, checkpoint: str = "") -> ExportSource:
 
 
 def checkpoints(path: Path) -> list[tuple[str, str]]:
-    """What `export_source` takes as ``checkpoint`` for a run, each with its words; best first."""
+    """What `export_source` takes as ``checkpoint`` for a run, each with its words; what the run keeps first."""
     adapters = _adapters(path)
+    kept = _kept(adapters)
     found = []
     if has_weights(adapters / _BEST):
         found.append((_BEST, tr("Best in validation")))
     if has_weights(adapters):
-        found.append((_LAST, tr("Last")))
+        place = 0 if kept in ("last", "balanced") else len(found)
+        found.insert(place, (_LAST, tr("Kept") if kept == "balanced" else tr("Last")))
     return found + [(str(number), tr("Iteration {number:,}", number=number)) for number in _numbers(adapters)]
 
 
@@ -87,6 +90,14 @@ def _weights(place: Path, checkpoint: str) -> Path:
         own = folder / ADAPTER_FILE
         return own if own.is_file() else folder / PEFT_FILE
     return next(file for file in adapters.glob(f"*_{ADAPTER_FILE}") if _number(file) == int(chosen))
+
+
+def _kept(adapters: Path) -> str:
+    """Which weights the run was to keep; empty where nothing says so."""
+    try:
+        return str(parsed_json((adapters / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("final_adapter", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def _adapters(place: Path) -> Path:

@@ -173,7 +173,7 @@ class ExportJob(Job):
     """Writes a tuned model into the new folder ``out`` in a ``format`` of `app.core.export.format`.
 
     ``source`` is a run, an adapter's folder or a checkpoint's file, ``checkpoint`` one of a run's (best, last or an
-    iteration; empty: the best there is). ``model`` is the base, if it is not where run or adapter say.
+    iteration; empty: what the run keeps). ``model`` is the base, if it is not where run or adapter say.
     The certificate is made with at most ``prompts`` prompts; 0 makes none.
     """
 

@@ -56,6 +56,25 @@ def test_a_checkpoint_is_chosen_by_its_word_or_its_iteration(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("kept", "file", "first"),
+    [
+        ("best", "best/adapters.safetensors", ("best", "Best in validation")),
+        ("last", "adapters.safetensors", ("last", "Last")),
+        ("balanced", "adapters.safetensors", ("last", "Kept")),
+    ],
+)
+def test_by_itself_it_is_what_the_run_keeps(kept: str, file: str, first: tuple[str, str], tmp_path: Path) -> None:
+    """As for everything else that is given a run: its config says which weights it ends with."""
+    run = prepare_run(TrainConfig(model="/m"), tmp_path / "run")
+    weighted(run.adapters)
+    weighted(run.best)
+    (run.adapters / "adapter_config.json").write_text(json.dumps({"model": "/m", "final_adapter": kept}))
+    assert export_source(run.path).adapter == run.adapters / file
+    assert checkpoints(run.path)[0] == first
+    assert export_source(run.path, "best").adapter == run.best / "adapters.safetensors"
+
+
+@pytest.mark.parametrize(
     ("place", "checkpoint", "path", "said"),
     [
         ("gone", "", "source", "There is no run or adapter {}/gone. Check the path."),
