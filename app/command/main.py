@@ -34,9 +34,9 @@ def run_command(arguments: list[str]) -> int:
     except output.FailedError as error:
         said, code = str(error), FAILED
         _tell_failure(said, as_json)
-    except output.ReaderGoneError:
+    except output.ReaderGoneError as gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return DONE
+        return gone.code
     except KeyboardInterrupt:
         return _interrupted(as_json)
     except OSError as error:

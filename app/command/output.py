@@ -31,7 +31,12 @@ class FailedError(Exception):
 
 
 class ReaderGoneError(Exception):
-    """Nobody reads stdout any more, as in ``luthier … | head``. No `OSError`, which typer takes for a failure."""
+    """Nobody reads stdout any more, as in ``luthier … | head``. No `OSError`, which typer takes for a failure.
+
+    ``code`` is what the verb ends with then.
+    """
+
+    code = DONE
 
 
 def say(text: str = "", *, start: str = "", end: str = "\n") -> None:

@@ -206,7 +206,7 @@ def follow(run: RunDir, *, as_json: bool) -> Event | None:
 
     Where Metal's watchdog ended it, it goes on by itself with smaller pieces, as often as these get smaller.
     """
-    from app.core.live.supervisor import supervise
+    from app.core.live.supervisor import last_event, supervise
     from app.core.live.watchdog import prepare_smaller, was_ended_by_watchdog
 
     lock = supervise(run)
@@ -217,6 +217,12 @@ def follow(run: RunDir, *, as_json: bool) -> Event | None:
             if lock is None or not was_ended_by_watchdog(run, last) or not (told := prepare_smaller(run)):
                 return last
             output.remark(f"warning: {told}")
+    except output.ReaderGoneError as gone:  # the worker was told to stop, and has ended
+        is_saved = has_trained(run, last_event(run))
+        gone.code = DONE if is_saved else FAILED
+        how = f"it is saved. Go on with: luthier resume {shlex.quote(str(run.path))}"
+        output.remark(f"Nobody reads what the run says: {how if is_saved else 'nothing was trained.'}")
+        raise
     finally:
         if lock is not None:
             lock.release()

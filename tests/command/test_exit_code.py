@@ -26,7 +26,7 @@ from app.core.replica.hostfile import RUN_HOSTS
 from app.core.run.folder import RunDir, prepare_run
 from app.core.tracker.tracking import LOG_FOLDER
 from tests import ROOT
-from tests.command.conftest import CONFIG, Luthier
+from tests.command.conftest import CONFIG, PROGRAM, Luthier
 
 Words = tuple[object, ...]
 
@@ -162,6 +162,28 @@ def test_a_run_that_is_stopped_before_it_trains_leaves_nothing(
     assert list((home / "data" / "runs").iterdir()) == []
     assert not (tmp_path / "new").exists()
     assert [path.name for path in (tmp_path / "mine").iterdir()] == [".DS_Store"]
+
+
+@pytest.mark.parametrize(("read", "code"), [(1, 1), (9, 0)])
+def test_a_run_whose_reader_goes_is_done_only_if_it_is_saved(
+    read: int, code: int, place: Path, tmp_path: Path
+) -> None:
+    """As behind ``| head``: without a result, a script must not take it for one."""
+    own = {"model": str(place / "model"), "data": str(place / "data"), "iters": 100_000, "steps_per_report": 1}
+    (tmp_path / "config.yaml").write_text(json.dumps(CONFIG | own | {"early_stopping": {"enabled": False}}))
+    command = [*PROGRAM, "train", str(tmp_path / "config.yaml"), "--run-dir", str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            read -= read == 1 or line.startswith("iteration")
+            if read <= 0:
+                break
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(timeout=120) == code, said
+    assert ("nothing was trained." in said, "luthier resume" in said) == (code == 1, code == 0)
+    assert (tmp_path / "run").exists() == (code == 0)
 
 
 def test_what_somebody_put_beside_a_run_that_trained_nothing_stays(tmp_path: Path) -> None:

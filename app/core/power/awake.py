@@ -108,7 +108,8 @@ class HelperProgram:
         self.release()
         try:
             self._process = subprocess.Popen(
-                self._command(reason),
+                # Not by the locale: one without Unicode has no bytes for the name of a run.
+                [word.encode("utf-8", "surrogateescape") for word in self._command(reason)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

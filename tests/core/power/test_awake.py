@@ -148,6 +148,17 @@ def test_a_helper_program_ends_with_who_started_it(helper: Path) -> None:
         pass
 
 
+@pytest.mark.usefixtures("helper")
+def test_a_helper_program_is_told_any_name_in_any_locale() -> None:
+    """As of a run: a locale without Unicode has no bytes for it."""
+    code = HOLDING.format(root=str(ROOT)).replace("why", "\\u00e9 \\u00b7")
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], input="\n", capture_output=True, text=True, env=os.environ | ascii_alone
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+
+
 def test_a_helper_program_ends_when_it_is_released(tmp_path: Path) -> None:
     keeper = HelperProgram(lambda _: ["cat"])
     assert keeper.hold("why")
