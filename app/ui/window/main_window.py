@@ -370,6 +370,7 @@ class MainWindow(QMainWindow):
             tab.names_changed.connect(self._on_names)
             tab.bar.trash.deleted.connect(self.user_actions.leave_trashed)
             tab.bar.trash.brought_back.connect(self.user_actions.show_brought_back)
+            tab.bar.trash.brought_back.connect(self.messages.look)
             tab.noticed.connect(self.messages.tell)
             tab.told.connect(self._tell)
             tab.warned.connect(self._warn)

@@ -44,6 +44,7 @@ from app.ui.platform.own_texts import created_text
 from app.ui.runs.action_bar import RunActionBar
 from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, STATE_COLUMN, best_text, loss_kind, since_text
 from app.ui.runs.overlay import OverlayRun, RunOverlay
+from app.ui.runs.selected_runs import CURVES, DETAILS
 from app.ui.runs.tab import RunsTab
 from app.ui.runs.trash import Trashed
 from app.ui.widget import theme
@@ -413,6 +414,24 @@ def test_tags_and_notes_are_saved_when_another_run_is_chosen(
     tab.search("demo rank")
     assert names(tab) == ["alpha"]
     assert not runs[1].notes.exists()
+
+
+def test_what_somebody_writes_elsewhere_about_the_run_that_is_shown_is_shown(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir]
+) -> None:
+    select(qtbot, tab, runs[0])
+    tags, notes = child(tab, QLineEdit, "run_detail.tags"), child(tab, QPlainTextEdit, "run_detail.notes")
+    assert (tags.text(), notes.toPlainText()) == ("", "")
+    parts = tab.selected._parts
+    for part in (CURVES, DETAILS):  # then it is known, and read again only where it grows
+        parts.setCurrentIndex(part)
+        qtbot.waitUntil(lambda: not tab.is_busy)
+    save_note(runs[0], RunNote("", ("demo",), "From a terminal."))
+    tab.refresh()
+    qtbot.waitUntil(lambda: notes.toPlainText() == "From a terminal.")
+    tags.setText("demo, good")
+    select(qtbot, tab, runs[1])
+    assert load_note(runs[0]) == RunNote("", ("demo", "good"), "From a terminal.")
 
 
 def test_what_is_being_written_is_saved_when_the_tab_goes(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:

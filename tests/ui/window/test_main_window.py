@@ -50,6 +50,7 @@ from app.ui.queue.table import QUEUE_NAME
 from app.ui.replica.dialog import HostsDialog
 from app.ui.run.session import RunSession, RunState
 from app.ui.runs.column import NAME_COLUMN
+from app.ui.runs.trash import Trashed
 from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 from app.ui.window.application import ErrorPresenter, FileOpener, screenshot
@@ -1262,6 +1263,27 @@ def test_a_run_is_duplicated_into_the_form_and_several_are_merged(
     tab.bar.duplicate.trigger()
     assert (window.store.config.model, window.store.config.data) == ("/models/starter", "/data/starter")
     assert "one" in window.store.config.adapter_name
+
+
+def test_what_is_told_of_the_trash_goes_when_the_run_is_back(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    run, bin_ = synthetic_run.run_folder(runs_dir()), tmp_path / "trash"
+    window.show_tab(RUNS_TAB)
+    tab = window.runs_tab
+    qtbot.waitUntil(lambda: len(tab.table_model.runs) == 1)
+
+    def move(path: Path) -> Trashed:
+        path.rename(bin_)
+        return Trashed(path, bin_)
+
+    tab.bar.trash.move = move
+    tab.bar.trash.delete([run])
+    assert messages(window) == ["1 run moved to the Trash."]
+    tab.undo()
+    assert (run.path.is_dir(), messages(window)) == (True, [])
+    tab.redo()
+    assert (run.path.is_dir(), messages(window)) == (False, ["1 run moved to the Trash."])
 
 
 def test_a_sweep_of_the_form_is_queued_and_shown(ready: MainWindow, qtbot: QtBot) -> None:
