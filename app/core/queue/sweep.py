@@ -102,11 +102,15 @@ def parse_axis(path: str, text: str) -> SweepAxis:
     problems: list[Problem] = []
     for part in filter(None, parts):
         if spec.kind in ("int", "float") and not _is_number(part, whole=spec.kind == "int"):
-            kind = tr("a whole number") if spec.kind == "int" else tr("a number")
+            said = (
+                tr("“{text}” is not a whole number.", text=part)
+                if spec.kind == "int"
+                else tr("“{text}” is not a number.", text=part)
+            )
             problems.append(
                 Problem(
                     path,
-                    tr("“{part}” is not {kind}.", part=part, kind=kind),
+                    said,
                     hint=tr("{label} takes {range_text}.", label=spec.label, range_text=spec.range_text),
                 )
             )

@@ -241,10 +241,12 @@ class Field(QWidget):
         self._show_reset()
 
     def _on_unreadable(self, text: str) -> None:
-        kind = tr("a whole number") if self.spec.kind == "int" else tr("a number")
-        said = (
-            tr("“{text}” is not {kind}.", text=text, kind=kind) if text.strip() else tr("A number is needed here.")
-        )
+        if not text.strip():
+            said = tr("A number is needed here.")
+        elif self.spec.kind == "int":
+            said = tr("“{text}” is not a whole number.", text=text)
+        else:
+            said = tr("“{text}” is not a number.", text=text)
         self._set_own(Problem(self.path, said, hint=self.takes_text()))
 
     def _on_changed(self, path: str) -> None:

@@ -231,7 +231,7 @@ class SweepDialog(QDialog):
         self._work.stop()
         self.variants, self._found = [], []
         self._go.setEnabled(False)
-        self._go.setText(tr("Queue"))
+        self._go.setText(tr("Queue the runs"))
         axes = [row.axis for row in self.rows]
         if any(axis is None for axis in axes):
             self._show_nothing(tr("Every field needs values that it takes."))
@@ -381,7 +381,7 @@ class SweepDialog(QDialog):
         return self._list
 
     def _buttons(self) -> QHBoxLayout:
-        cancel, self._go = QPushButton(tr("Cancel"), self), QPushButton(tr("Queue"), self)
+        cancel, self._go = QPushButton(tr("Cancel"), self), QPushButton(tr("Queue the runs"), self)
         cancel.setObjectName("sweep.cancel")
         cancel.setToolTip(tr("Queue nothing"))
         self._go.setObjectName("sweep.queue")

@@ -53,8 +53,8 @@ class SelectedRuns(QFrame):
         return self._reading.is_busy or self.overlay.is_busy
 
     def is_outdated_by(self, runs: Sequence[RunSummary]) -> bool:
-        """True if one of the same runs grew since it was read, so that its details and curve are old, or if somebody
-        wrote about it elsewhere."""
+        """True if one of the same runs grew since it was read, so that its details and curve are old, or if
+        somebody wrote about it elsewhere."""
         written = [(run.name, run.tags, run.note) for run in runs]
         if written != [(run.name, run.tags, run.note) for run in self._runs]:
             return True
