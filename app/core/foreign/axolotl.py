@@ -163,7 +163,7 @@ def _read_adapter(found: ForeignFile) -> None:
     if kind not in (None, "", "lora", "qlora"):
         found.miss("adapter", "fine_tune_type", tr("`adapter: {kind}` is not there.", kind=kind), _ERROR,
                    tr("Luthier trains lora, and all weights where no adapter is named."))  # fmt: skip
-    is_dora = bool(found.take("peft_use_dora"))
+    is_dora = found.switch("peft_use_dora", "fine_tune_type")
     found.put("fine_tune_type", "dora" if kind and is_dora else "lora" if kind else "full", "adapter")
     argument.read_quantized(found, ("load_in_4bit", "load_in_8bit", "gptq", "bnb_config_kwargs"))
     if not kind:
@@ -183,7 +183,7 @@ def _read_adapter(found: ForeignFile) -> None:
         found, rank=("lora_r", 8), alpha=("lora_alpha", 8), dropout=("lora_dropout", 0.0),
         rslora="peft_use_rslora",
     )  # fmt: skip
-    names, all_linear = found.words("lora_target_modules"), found.take("lora_target_linear")
+    names, all_linear = found.words("lora_target_modules"), found.switch("lora_target_linear", "targets")
     # Both together are the union, which is all of them.
     argument.read_targets(found, "lora_target_modules", ["all-linear"] if all_linear else names)
 
@@ -198,7 +198,7 @@ def _read_method(found: ForeignFile) -> None:
     if not method:
         return
     modes = {"dpo": "dpo", "ipo": "dpo", "orpo": "orpo", "kto": "kto", "simpo": "cpo"}
-    if method not in modes:
+    if not isinstance(method, str) or method not in modes:
         hint = tr("Set it up here: rewards are functions in a file of their own.") if method == "grpo" else ""
         found.miss("rl", "train_mode", tr("`rl: {method}` is not taken over.", method=method), _ERROR, hint)
         return
@@ -233,7 +233,7 @@ def _read_data(found: ForeignFile) -> None:
     if longer != "truncate":
         said = tr("Rows that are longer are cut here; axolotl leaves them out, or stops at them.")
         found.miss("sequence_len", "max_seq_length", said, Severity.NOTE)
-    on_inputs = bool(found.take("train_on_inputs", False))
+    on_inputs = found.switch("train_on_inputs", "mask_prompt", False)
     found.put("mask_prompt", not on_inputs, "train_on_inputs")
     found.put("mask_turns", "all")
     argument.read_packing(found, "sample_packing", alone=True)

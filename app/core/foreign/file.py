@@ -58,6 +58,16 @@ class ForeignFile:
             return default
         return value
 
+    def switch(self, key: str, path: str, default: bool | None = None) -> bool:
+        """Whether a key is switched on; what is neither true nor false, such as a quoted "false", is told at the
+        field ``path``."""
+        value = self.take(key, default)
+        if value in (None, False, True, ""):
+            return bool(value)
+        said = tr("`{key}`: {short} is neither true nor false.", key=key, short=_short(value))
+        self.miss(key, path, said, Severity.ERROR)
+        return False
+
     def number(self, key: str, path: str, default: float | None = None) -> float | None:
         """The same, where it has to be a number; told at the field ``path`` and None where it is not."""
         value = self.take(key, default)
@@ -147,8 +157,9 @@ class ForeignFile:
             return None
         folders = [self.base, self.base.parent] if self.base is not None else []
         for path in (*(folder / name for folder in folders), Path(name)):
-            if path.expanduser().exists():
-                return path.expanduser().resolve()
+            with suppress(OSError, RuntimeError):  # a name that is too long, the home of nobody
+                if path.expanduser().exists():
+                    return path.expanduser().resolve()
         return None
 
 

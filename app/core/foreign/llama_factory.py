@@ -100,7 +100,7 @@ def read_llama_factory(found: ForeignFile) -> None:
     argument.read_schedule(found, "lr_scheduler_type", "linear")
     argument.read_warmup(found, per_step, "warmup_steps", "warmup_ratio")
     argument.read_optimizer(found, "optim", "adamw_torch")
-    if found.take("use_muon"):
+    if found.switch("use_muon", "optimizer"):
         found.put("optimizer", "muon", "use_muon")
     found.put_number("weight_decay", "weight_decay", 0.0)
     found.put_number("max_grad_norm", "max_grad_norm", 1.0)
@@ -109,7 +109,7 @@ def read_llama_factory(found: ForeignFile) -> None:
     argument.read_every(found, "save_every", "save_steps", per_step, 500)
     found.put_number("seed", "seed", 42)
     argument.read_best(found, "early_stopping_patience", "load_best_model_at_end")
-    found.put("grad_checkpoint", not found.take("disable_gradient_checkpointing", False))
+    found.put("grad_checkpoint", not found.switch("disable_gradient_checkpointing", "grad_checkpoint", False))
     if name := found.take("run_name"):
         found.put("adapter_name", str(name), "run_name")
     argument.read_reports(found, found.words("report_to"), "report_to")
@@ -129,7 +129,7 @@ def _read_method(found: ForeignFile) -> None:
             _ERROR,
             tr("Luthier trains lora and full."),
         )
-    is_dora = bool(found.take("use_dora"))
+    is_dora = found.switch("use_dora", "fine_tune_type")
     found.put("fine_tune_type", "full" if kind == "full" else "dora" if is_dora else "lora", "finetuning_type")
     if kind != "full":
         argument.read_adapter(
@@ -155,8 +155,10 @@ def _read_method(found: ForeignFile) -> None:
             found.put_number(path, key, 1.0)
     if (model := found.take("ref_model")) is not None:
         found.put("reference_model_path", str(model), "ref_model")
-    found.put("mask_prompt", stage != "pt" and not found.take("train_on_prompt", False), "train_on_prompt")
-    found.put("mask_turns", "last" if found.take("mask_history", False) else "all", "mask_history")
+    on_prompt = stage != "pt" and found.switch("train_on_prompt", "mask_prompt", False)
+    found.put("mask_prompt", stage != "pt" and not on_prompt, "train_on_prompt")
+    is_last = found.switch("mask_history", "mask_turns", False)
+    found.put("mask_turns", "last" if is_last else "all", "mask_history")
     is_alone = bool(found.keys.get("neat_packing"))
     key = "neat_packing" if is_alone else "packing"
     if stage == "pt" and found.keys.get("packing") is None:

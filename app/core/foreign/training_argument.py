@@ -158,7 +158,7 @@ def read_adapter(
     if width is None or strength is None:
         return
     found.put("lora_parameters.rank", int(width) if width == int(width) else width, rank[0])
-    is_stabilized = bool(found.take(rslora))
+    is_stabilized = found.switch(rslora, "lora_parameters.scale")
     if width > 0:
         found.put("lora_parameters.scale", strength / (math.sqrt(width) if is_stabilized else width), alpha[0])
 
@@ -183,7 +183,7 @@ def read_targets(found: ForeignFile, key: str, names: list[str]) -> None:
 
 def read_packing(found: ForeignFile, key: str, *, alone: bool) -> None:
     """Packed rows; ``alone`` says that each example in one sees only itself there, as it does here."""
-    if not found.take(key):
+    if not found.switch(key, "batching"):
         return
     found.put("batching", "pack", key)
     others = (

@@ -114,7 +114,7 @@ def _read_adapter(found: ForeignFile, rank: int) -> None:
             tr("`training_type: {kind}` is not there.", kind=kind),
             _ERROR,
         )
-    is_dora = bool(found.take("lora.use_dora"))
+    is_dora = found.switch("lora.use_dora", "fine_tune_type")
     found.put("fine_tune_type", "full" if is_full else "dora" if is_dora else "lora", "training.training_type")
     if not is_full:
         found.keys.setdefault("training.load_in_4bit", True)
@@ -160,7 +160,7 @@ def _read_data(found: ForeignFile) -> None:
         found.miss("data.format_type", "data_format", said)
     if column := found.take("data.text_field"):
         found.put("text_feature", str(column), "data.text_field")
-    answers = bool(found.take("training.train_on_completions", False))
+    answers = found.switch("training.train_on_completions", "mask_prompt", False)
     found.put("mask_prompt", answers, "training.train_on_completions")
     found.put("mask_turns", "all")
     found.put("valid_fraction", 0.0)

@@ -363,8 +363,9 @@ def with_base(config: TrainConfig, base: Path) -> TrainConfig:
     found = {}
     for key in PATH_KEYS:
         value = config.value(key)
-        if value and not Path(value).is_absolute() and (base / value).exists():
-            found[key] = str((base / value).resolve())
+        with suppress(OSError):  # a name that is too long
+            if value and not Path(value).is_absolute() and (base / value).exists():
+                found[key] = str((base / value).resolve())
     return config.with_values(found) if found else config
 
 

@@ -275,3 +275,37 @@ def test_what_is_named_but_unusable_is_not_called_missing() -> None:
     assert sum("learning_rate" in one for one in said) == 1
     assert sum("batch_size" in one for one in said) == 1
     assert any("`lora_target`: {'q': 1} is not a list of names" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    "text, path, key",
+    [
+        (f"{AXOLOTL}train_on_inputs", "mask_prompt", "train_on_inputs"),
+        (f"{AXOLOTL}peft_use_dora", "fine_tune_type", "peft_use_dora"),
+        (f"{AXOLOTL}sample_packing", "batching", "sample_packing"),
+        (f"{FACTORY}train_on_prompt", "mask_prompt", "train_on_prompt"),
+        (f"{FACTORY}mask_history", "mask_turns", "mask_history"),
+        (f"{FACTORY}use_rslora", "lora_parameters.scale", "use_rslora"),
+        (f"{FACTORY}use_muon", "optimizer", "use_muon"),
+        (f"{FACTORY}disable_gradient_checkpointing", "grad_checkpoint", "disable_gradient_checkpointing"),
+        ("model: m\ntraining:\n  training_type: lora\n  train_on_completions", "mask_prompt",
+         "training.train_on_completions"),
+        ("model: m\ntraining: {training_type: lora}\nlora:\n  use_dora", "fine_tune_type", "lora.use_dora"),
+    ],
+)  # fmt: skip
+def test_a_switch_is_true_or_false(text: str, path: str, key: str) -> None:
+    """A quoted "false" was read as true."""
+    said = refusals(f"{text}: 'false'\n")
+    assert list(said) == [path]
+    assert f"`{key}`: false is neither true nor false." in said[path]
+    for value in ("false", "no", "null", "true"):
+        assert parse_config(f"{text}: {value}\n").trainer
+
+
+def test_a_method_that_is_no_word_is_refused() -> None:
+    assert "`rl: ['dpo']` is not taken over." in refusals(f"{AXOLOTL}rl: [dpo]\n")["train_mode"]
+
+
+def test_a_name_that_is_too_long_names_nothing(tmp_path: Path) -> None:
+    text = f"{UNSLOTH}data: {{dataset: {'d' * 300}}}\n"
+    assert not parse_config(text, base=tmp_path).config.data

@@ -214,6 +214,11 @@ def test_relative_paths_start_at_the_file_where_something_is_there(tmp_path: Pat
     assert (config.model, config.data) == (str(tmp_path / "model"), "org/name")
 
 
+def test_a_name_that_is_too_long_is_where_nothing_is(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(f"model: {'m' * 300}\n")
+    assert load_config(tmp_path / "c.yaml").config.model == "m" * 300
+
+
 # All but the one that each run sets anew.
 PATHS_OF_FILES = [path for path, spec in field_specs().items() if spec.kind == "path" and path != "adapter_path"]
 
