@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QDialog,
@@ -81,6 +81,10 @@ class ChatDialog(QDialog):
         self._training = self._is_hint = self._has_left = False
         self._sent, self._turns_sent = "", 0
         self._asked: Conversation | None = None  # where the message was sent last
+        self._fitting = QTimer(self)  # when the layout has heard of what came
+        self._fitting.setSingleShot(True)
+        self._fitting.setInterval(0)
+        self._fitting.timeout.connect(self._fit)
         self._build()
         self._connect()
         self._show_state()
@@ -246,8 +250,7 @@ class ChatDialog(QDialog):
 
     def _on_warned(self, text: str) -> None:
         if self.session.is_busy:
-            self._warning.setText(text)
-            self._warning.show()
+            self._warn(text)
 
     # -- showing ----------------------------------------------------------------------------------------------
 
@@ -273,7 +276,7 @@ class ChatDialog(QDialog):
             told += tr(" · {tokens:,} of the {room:,} tokens of its context", tokens=tokens, room=room)
         self._tell(told)
         if room and tokens > room:
-            self._warning.setText(
+            self._warn(
                 tr(
                     "The conversation has {tokens:,} tokens; this model was made for up to {room:,}. "
                     "What it says from here on may make no sense: begin a new conversation.",
@@ -281,7 +284,6 @@ class ChatDialog(QDialog):
                     room=room,
                 )
             )
-            self._warning.show()
 
     def _context(self) -> int:
         """How many tokens the model was made for; 0 where it does not say."""
@@ -318,6 +320,22 @@ class ChatDialog(QDialog):
         self._is_hint, self._is_fault = False, role == "error"
         self._note.setText(text)
         theme.set_role(self._note, role=role)
+        self._fit_later()
+
+    def _warn(self, text: str) -> None:
+        self._warning.setText(text)
+        self._warning.show()
+        self._fit_later()
+
+    def _fit_later(self) -> None:
+        self._fitting.start()
+
+    def _fit(self) -> None:
+        """Grows where a warning and the fields need more: a layout does not ask for the height of wrapped lines."""
+        layout = self.layout()
+        needed = 0 if layout is None else layout.totalMinimumHeightForWidth(self.width())
+        if needed > self.height():
+            self.resize(self.width(), needed)
 
     # -- building ---------------------------------------------------------------------------------------------
 
@@ -437,6 +455,7 @@ class ChatDialog(QDialog):
         self._answerer.failed.connect(self._on_failed)
         self._answerer.warned.connect(self._on_warned)
         self._answerer.state_changed.connect(self._show_state)
+        self.more.toggled.connect(self._fit_later)
         self.prompt.sent.connect(self.send)
         self.prompt.textChanged.connect(self._show_state)
         self.fields.edited.connect(self._show_state)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
 from app.core.protocol.command import Ask, LoadAdapters, Stop
 from app.core.protocol.job import GenerateJob, read_job
 from app.core.run.note import RunNote, save_note
-from app.ui.chat.dialog import ChatDialog
+from app.ui.chat.dialog import CHAT_DIALOG_SIZE, ChatDialog
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from app.ui.form.number_box import NumberBox
@@ -168,6 +168,20 @@ def test_a_conversation_beyond_the_context_is_told_in_words(
     assert "begin a new conversation" in warning(dialog)
     dialog.new_button.click()
     assert warning(dialog) == ""
+
+
+def test_a_warning_takes_no_room_from_the_fields(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]
+) -> None:
+    dialog.more.open()
+    box = child(dialog, NumberBox, "chat.temp")
+    qtbot.waitUntil(lambda: box.visibleRegion().boundingRect().height() == box.height())
+    say(qtbot, dialog, "Hello")
+    answer(workers[0], "Good day.", prompt_tokens=620)
+    assert warning(dialog)
+    qtbot.waitUntil(lambda: dialog.height() > CHAT_DIALOG_SIZE[1])
+    QApplication.processEvents()
+    assert box.visibleRegion().boundingRect().height() == box.height()
 
 
 def test_conversations_stay_and_can_be_turned_back_to(
