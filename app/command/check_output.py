@@ -154,9 +154,13 @@ class RepairedCopy:
 
 
 def repaired(files: list[Path], config: TrainConfig, target: Path) -> RepairedCopy:
-    """Writes the repaired copy and checks it. Raises `UnusableError`, `OSError`."""
+    """Writes the repaired copy and checks it, over nothing that is there. Raises `UnusableError`, `OSError`."""
     from app.core.data.check import check_files
     from app.core.data.edit import save_repaired
+    from app.core.source.source import SPLITS
 
+    there = next((one for one in (target, *(target / f"{split}.jsonl" for split in SPLITS)) if one.is_file()), None)
+    if there is not None and not {there, there.parent} & {*files}:  # of its own data more is said below
+        raise UnusableError([Problem("--fix", f"{there} is there already.", hint="Choose another name.")])
     repair = save_repaired(files, config, target)
     return RepairedCopy(repair, check_files(list(repair.files), config=config).usable)

@@ -153,6 +153,12 @@ def test_a_repaired_copy_keeps_parts_apart_and_is_never_the_file_itself(check: C
     code, tree = check(folder, "--fix", tmp_path / "out")
     assert (code, tree["fixed"]["repeated"]) == (0, 2)
     assert (tmp_path / "out" / "valid.jsonl").read_text() == '{"prompt":"Fog?","completion":"No."}\n'
+    (tmp_path / "mine.jsonl").write_text("mine")
+    for target in (tmp_path / "mine.jsonl", tmp_path / "out"):
+        code, tree = check(folder, "--fix", target)
+        assert code == 2
+        assert tree["error"].endswith("is there already. Choose another name.")
+    assert (tmp_path / "mine.jsonl").read_text() == "mine"
     for target in (folder, folder / "train.jsonl"):
         code, tree = check(folder if target is folder else target, "--fix", target)
         assert code == 2
