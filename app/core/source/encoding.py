@@ -224,10 +224,13 @@ def wide_encoding(head: bytes) -> str:
         if text is None and width == 2:  # cut between the halves of a character
             text = _decoded(head[: len(head) - len(head) % width - 2], name)
         if text and readable_share(text) > 0.95:
-            found.append((sum(map(str.isascii, text)) / len(text), name))
-    share, name = max(found, default=(0.0, ""))
-    # Plain text with a few zeros in it reads as rare characters: then most of them have to be ASCII.
-    return name if share > (0.5 if _is_text_with_zeros(head) else 0) else ""
+            kana = sum("\u3000" <= one <= "\u30ff" for one in text)
+            ascii_count = sum(map(str.isascii, text))
+            found.append((ascii_count / len(text), name, (ascii_count + kana) / len(text)))
+    share, name, usual = max(found, default=(0.0, "", 0.0))
+    if share <= 0 or (usual <= 0.5 and _is_text_with_zeros(head)):  # which reads as rare characters
+        return ""
+    return name
 
 
 def _is_text_with_zeros(head: bytes) -> bool:

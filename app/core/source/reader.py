@@ -345,10 +345,14 @@ def _sheet_rows(source: Source, records: Iterable[tuple[int, list[str]]]) -> Ite
 
 def _are_names(record: list[str], names: list[str]) -> bool:
     """Whether the names of the columns stand here again, as they do in tables that were put together."""
-    if len(names) < 2 or record[-1].strip() != names[-1].strip():  # one word alone may be a text
+    if len(names) < 2 or len(record[-1].strip()) != len(names[-1].strip()):  # one word alone may be a text
         return False
-    cells = [cell.strip('\ufeff \t"') for cell in record]
-    return any(cells) and cells == [cell.strip('\ufeff \t"') for cell in names]
+    cells = [_as_name(cell) for cell in record]
+    return any(cells) and cells == [_as_name(cell) for cell in names]
+
+
+def _as_name(cell: str) -> str:
+    return cell.strip('\ufeff \t"').casefold()
 
 
 def _names_again() -> RowFault:

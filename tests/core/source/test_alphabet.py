@@ -143,6 +143,8 @@ def test_wide_characters_are_told_by_their_zeros(name: str) -> None:
     for end in (text, f"{text}x", f"{text}\U0001f4a7"):
         data = end.encode(name)
         assert {wide_encoding(data[: len(data) - cut]) for cut in range(4)} == {name}
+    kana = "はい そうです か\n".encode(name)  # every byte is a letter of ASCII, or zero
+    assert wide_encoding(kana * 9) == name
     assert wide_encoding(b"rain") == wide_encoding("潮水".encode(name)) == wide_encoding(b"\0" * 8) == ""
 
 

@@ -232,9 +232,9 @@ def rows_of(path: Path, content: str | bytes) -> list[tuple[int, Any]]:
          [(1, "unusual_header: `prompt` stands there again and is called `prompt (2)`; `prompt` stands there again "
               "and is called `prompt (3)`."),
           (2, {"prompt": "a", "": "b", "prompt (2)": "c", "prompt (3)": "d"})]),
-        ("i.csv", 'prompt,text\na,b\n\ufeff"prompt", text \nprompt,\nPrompt,text\nprompt,text,\n',
+        ("i.csv", 'prompt,text\na,b\n\ufeff"prompt", text \nprompt,\nPrompt,text\nprompt,text,\nprompt,test\n',
          [(2, {"prompt": "a", "text": "b"}), (3, NAMES), (4, {"prompt": "prompt", "text": ""}),
-          (5, {"prompt": "Prompt", "text": "text"}), (6, NAMES)]),
+          (5, NAMES), (6, NAMES), (7, {"prompt": "prompt", "text": "test"})]),
         ("j.csv", "text\ntext\n", [(2, {"text": "text"})]),
         ("h.txt", "a\n\f\nb\n", [(1, {"text": "a", "_overlap": 0}), (3, {"text": "b", "_overlap": 0})]),
     ],
