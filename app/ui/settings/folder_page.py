@@ -47,8 +47,10 @@ class FolderCard(Card):
         self.editor = PathEditor(spec, self, folder=True, placeholder=usual)
         self.editor.line.setObjectName(spec.path)
         self.editor.line.setAccessibleName(spec.label)
-        self.editor.set_value(getattr(load_settings(), self._name))
+        self._settled = str(getattr(load_settings(), self._name))  # before what is being typed
+        self.editor.set_value(self._settled)
         self.editor.edited.connect(self._on_edited)
+        self.editor.line.editingFinished.connect(self._settle_typed)
         self.standing = note_label("", self)
         self.standing.setObjectName(f"{spec.path}.standing")
         self.move_button = quiet_button(
@@ -110,10 +112,14 @@ class FolderCard(Card):
             self.move_to(place_within(self.present(), Path(chosen)))
 
     def _on_edited(self, value: Any) -> None:
-        text = value or ""
-        if not self._show_standing():
+        # Where the whole is no folder, no beginning of it that is one counts either.
+        text = str(value or "") if not self._show_standing() else self._settled
+        if text != getattr(load_settings(), self._name):
             keep_settings(**{self._name: text})
             self.changed.emit()
+
+    def _settle_typed(self) -> None:
+        self._settled = str(getattr(load_settings(), self._name))
 
     def _show_standing(self) -> str:
         """Says what the folder is good for; the problem, if there is one."""
@@ -140,7 +146,8 @@ class FolderCard(Card):
         self._show_busy(False)
         self.progress.say(said, "good" if moved else "error")
         if moved:
-            self.editor.set_value(getattr(load_settings(), self._name))
+            self._settle_typed()
+            self.editor.set_value(self._settled)
             self._show_standing()
             self.changed.emit()
 

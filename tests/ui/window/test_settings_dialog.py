@@ -232,6 +232,21 @@ def test_what_can_be_no_folder_is_refused(dialog: SettingsDialog, tmp_path: Path
     assert dialog.folders.runs.standing.property("role") == "small"
 
 
+def test_no_beginning_of_a_text_that_is_refused_becomes_the_folder(
+    qtbot: QtBot, dialog: SettingsDialog, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    enter(dialog, "settings.runs_dir", str(tmp_path / "mine"))
+    line = child(dialog, QLineEdit, "settings.runs_dir")
+    line.editingFinished.emit()
+    line.selectAll()
+    qtbot.keyClicks(line, str(tmp_path / "file"))
+    assert dialog.folders.runs.standing.property("role") == "error"
+    assert runs_dir() == tmp_path / "mine"
+    qtbot.keyClicks(line, "s")
+    assert runs_dir() == tmp_path / "files"
+
+
 def a_run(name: str = "one") -> RunDir:
     return prepare_run(TrainConfig(model="/m", data="/d", adapter_name=name), runs_dir() / name)
 
