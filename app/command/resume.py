@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,6 +82,15 @@ def known_run(name: str) -> RunDir:
     return found
 
 
+def run_word(run: RunDir) -> str:
+    """A run as a verb takes it: its name where that finds it, else its folder. Quoted for a shell."""
+    from app.core.run.catalog import find_run
+
+    found = find_run(run.name)
+    whole = run.path.resolve()
+    return shlex.quote(run.name if found is not None and found.path.resolve() == whole else str(whole))
+
+
 def extended_end(run: RunDir, more: int) -> int:
     """The last iteration of a run that trains ``more``; raises `UnusableError` if it has no state to go on from."""
     from app.core.problem import Problem, UnusableError
@@ -89,7 +99,9 @@ def extended_end(run: RunDir, more: int) -> int:
     summary = summarize(run)
     if not summary.has_saved_state:
         said = f"{run.name} has no saved state to go on from."
-        raise UnusableError([Problem("", said, hint=f"`luthier train {run.config}` starts it again.")])
+        raise UnusableError(
+            [Problem("", said, hint=f"`luthier train {shlex.quote(str(run.config))}` starts it again.")]
+        )
     return summary.iteration + more
 
 

@@ -72,7 +72,9 @@ def test_it_goes_on_alone_and_is_told_through_its_door(left: RunDir, luthier: Lu
     )
     assert not (left.path / RUN_DOOR).exists()
     assert training_runs() == []
-    assert "Nobody trains" in luthier("attach", left.path, "--pause", code=1).stderr
+    assert (
+        "`luthier resume run`" in luthier("attach", left.path, "--pause", code=1).stderr
+    )
     shown = luthier("attach", left.path, "--json").stdout
     assert shown == left.events.read_text()
     assert "Stopped and saved" in luthier("attach", left.path).stdout
@@ -91,7 +93,7 @@ def test_a_terminal_shows_it_pauses_it_and_lets_go(left: RunDir) -> None:
         os.write(ours, b"p")
         assert next(one for one in followed_events(left) if isinstance(one, event.Paused) and one.iteration > 1)
         process.send_signal(signal.SIGINT)
-        said += _read_until(ours, b"luthier attach run")
+        said += _read_until(ours, f"luthier attach {left.path}".encode())
     os.close(ours)
     assert process.returncode == 0
     assert b"Traceback" not in said

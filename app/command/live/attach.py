@@ -59,9 +59,9 @@ def attach(
     try:
         last = _show_json(found) if as_json else _show(found)
     except KeyboardInterrupt:
-        output.remark(
-            f"\nLet go of it: the run goes on if it was training.\n  luthier attach {shlex.quote(found.name)}"
-        )
+        from app.command.resume import run_word
+
+        output.remark(f"\nLet go of it: the run goes on if it was training.\n  luthier attach {run_word(found)}")
         return 0
     return _exit_code(found, last, as_json=as_json)
 
@@ -98,9 +98,11 @@ def _tell(run: RunDir, commands: list[DoorCommand]) -> int:
 
 
 def _not_training(run: RunDir) -> str:
+    from app.command.resume import run_word
+
     if run.is_running():  # of an earlier version, or in a folder where there can be no door
         return f"{run.name} is trained by a process that hears nobody else: pause or stop it there."
-    return f"Nobody trains {run.name} now. `luthier resume {shlex.quote(run.name)}` goes on with it."
+    return f"Nobody trains {run.name} now. `luthier resume {run_word(run)}` goes on with it."
 
 
 def _show_json(run: RunDir) -> Event | None:
@@ -244,12 +246,13 @@ class _Keyboard(AbstractContextManager["_Keyboard"]):
 
 def _exit_code(run: RunDir, last: Event | None, *, as_json: bool) -> int:
     """Tells how it ended; 0 where it did as it should."""
+    from app.command.resume import run_word
     from app.command.train import exit_code
     from app.core.protocol import event
 
     if not isinstance(last, (event.Finished, event.Failed)):
         said = f"{run.name} ended without saying why, or never began."
-        raise output.FailedError(f"{said} `luthier resume {shlex.quote(run.name)}` goes on with it.")
+        raise output.FailedError(f"{said} `luthier resume {run_word(run)}` goes on with it.")
     if not as_json and isinstance(last, event.Failed):
         output.remark(f"error: {last.text}")
     return exit_code(last)
