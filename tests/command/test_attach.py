@@ -72,9 +72,7 @@ def test_it_goes_on_alone_and_is_told_through_its_door(left: RunDir, luthier: Lu
     )
     assert not (left.path / RUN_DOOR).exists()
     assert training_runs() == []
-    assert (
-        "`luthier resume run`" in luthier("attach", left.path, "--pause", code=1).stderr
-    )
+    assert "`luthier resume run`" in luthier("attach", left.path, "--pause", code=1).stderr
     shown = luthier("attach", left.path, "--json").stdout
     assert shown == left.events.read_text()
     assert "Stopped and saved" in luthier("attach", left.path).stdout

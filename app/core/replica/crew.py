@@ -6,6 +6,7 @@ number 0 goes, however it goes, their input ends, and so do they.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -99,7 +100,7 @@ class Replica:
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._hear, self._log)]
         for thread in self._threads:
             thread.start()
-        self._write(job.model_dump_json().encode("ascii", "backslashreplace") + b"\n")
+        self._write(json.dumps(job.model_dump(mode="json")).encode("ascii") + b"\n")
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event, program
@@ -27,7 +28,10 @@ Made = Callable[..., Crew]
 
 def job(number: int = 1) -> ReplicaJob:
     addresses = (("127.0.0.1:1",), ("127.0.0.1:2",))
-    return ReplicaJob(number=number, size=2, model="/m", backend="ring", addresses=addresses)
+    config: dict[str, JsonValue] = {
+        "adapter_name": "starter · r4 😀"
+    }  # what is no ASCII, as every name that Luthier makes
+    return ReplicaJob(number=number, size=2, model="/é", backend="ring", addresses=addresses, config=config)
 
 
 def says(*events: event.Event) -> str:
