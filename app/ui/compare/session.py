@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.core.compare.candidate import Candidate
-from app.core.compare.conversation import Conversation, opened
+from app.core.compare.conversation import Conversation, Turn, opened
 from app.core.compare.prompt_set import Prompt
 from app.core.protocol.event import Answered
 from app.core.protocol.question import Question, chat_of
@@ -35,6 +35,7 @@ class CompareSession(QObject):
         self.place = -1
         self.order: tuple[int, ...] = ()
         self._asked: list[Conversation] = []
+        self._replaced: Turn | None = None  # what the turn in progress is asked anew for
         self._starting = False
         answerer.answered.connect(self._on_answered)
         answerer.state_changed.connect(self._on_state)
@@ -69,7 +70,7 @@ class CompareSession(QObject):
 
     def restore(self, pages: Iterable[Conversation], place: int) -> None:
         """Takes pages over that were kept, without a word. Those in progress are given up."""
-        self._asked = []
+        self._asked, self._replaced = [], None
         self.pages = list(pages)
         self.place = min(max(place, 0), len(self.pages) - 1)
 
@@ -88,11 +89,13 @@ class CompareSession(QObject):
 
     def set_candidate(self, column: int, candidate: Candidate | None) -> None:
         """A column has another candidate (or is new): its answers are gone, the others' stay."""
+        self._replaced = None
         for page in self.pages:
             page.set_candidate(column, candidate)
 
     def remove_column(self, column: int) -> None:
         """A column is gone."""
+        self._replaced = None
         for page in self.pages:
             page.remove(column)
 
@@ -117,8 +120,9 @@ class CompareSession(QObject):
         self._begin(model, settings, [conversation])
 
     def ask_again(self, model: str, settings: dict[str, Any]) -> None:
-        """Asks the last prompt of the shown conversation once more; its answers are gone."""
-        self.follow_up(model, self.pages[self.place].turns.pop().prompt, settings)
+        """Asks the last prompt of the shown conversation once more; its answers are gone once there is another."""
+        replaced = self._replaced = self.pages[self.place].turns.pop()
+        self.follow_up(model, replaced.prompt, settings)
 
     def stop(self) -> None:
         """Ends the answers in progress."""
@@ -155,19 +159,22 @@ class CompareSession(QObject):
                 if reply.last is None and reply.text:
                     self._take(page, Answered(request=0, column=column, done=True, finish_reason="stopped"))
         self._forget_unheard()
-        self._asked = []
+        self._asked, self._replaced = [], None
         self.settled.emit()
 
     def _forget_unheard(self) -> None:
         """A prompt to which nobody said a word (stopped while the model was loaded) is as if it was not asked.
 
-        Of a set that was stopped those go, too, of which no answer had begun.
+        Of a set that was stopped those go, too, of which no answer had begun. Where it was asked anew, the answers
+        before come back.
         """
         whole = len(self._asked) == 1
         for page in self._asked:
             if page.last.has_replies if whole else page.last.has_begun:
                 continue
             page.turns.pop()
+            if self._replaced is not None and self._replaced.has_replies:
+                page.turns.append(self._replaced)
             if not page.turns:
                 self.pages = [kept for kept in self.pages if kept is not page]
         self.place = min(self.place, len(self.pages) - 1)

@@ -102,6 +102,29 @@ def test_what_is_asked_again_takes_the_place_of_its_answers(
     assert ([page.last.prompt for page in session.pages], session.place) == (["and?"], 0)
 
 
+def test_answers_stay_until_what_is_asked_anew_has_others(
+    session: CompareSession, workers: list[FakeWorker]
+) -> None:
+    ask(session, "a?")
+    answer(workers[0], "one", "two")
+    session.ask_again("/base", SETTINGS)
+    assert session.pages[0].answers == ["", ""]
+    workers[0].end(event.Failed(message="It died."), 1)
+    (page,) = session.pages
+    assert (session.place, page.answers, page.last.has_ended) == (0, ["one", "two"], True)
+
+
+def test_what_was_asked_anew_of_another_candidate_has_no_answers_to_come_back(
+    session: CompareSession, workers: list[FakeWorker]
+) -> None:
+    ask(session, "a?")
+    answer(workers[0], "one", "two")
+    session.ask_again("/base", SETTINGS)
+    session.set_candidate(0, TUNED)
+    workers[0].end(event.Failed(message="It died."), 1)
+    assert (session.pages, session.place) == ([], -1)
+
+
 def test_of_a_question_that_was_stopped_what_was_said_stays(
     session: CompareSession, workers: list[FakeWorker]
 ) -> None:
