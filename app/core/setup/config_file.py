@@ -15,10 +15,11 @@ import yaml
 from pydantic import ValidationError
 from yaml.constructor import ConstructorError
 
+from app.core.config.fault import fault_reason
 from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, WITH_CORRECTION, TrainConfig
 from app.core.json_text import parsed_json
-from app.core.language import code, inside, joined, tr
+from app.core.language import code, joined, tr
 from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
@@ -439,7 +440,7 @@ def validation_problems(
         path = ".".join(str(part) for part in fault["loc"])
         known = path if path in specs else next((p for p in specs if path.startswith(f"{p}.")), path)
         spec = specs.get(known)
-        said = tr("{shown} is not usable: {reason}.", shown=_shown(fault["input"]), reason=inside(fault["msg"]))
+        said = tr("{shown} is not usable: {reason}.", shown=_shown(fault["input"]), reason=fault_reason(fault))
         hint = ""
         if spec is not None and spec.range_text:
             hint = tr("{label} takes {range_text}.", label=spec.label, range_text=spec.range_text)

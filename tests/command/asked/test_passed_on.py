@@ -77,7 +77,7 @@ def test_an_adapter_that_names_no_model_needs_one(luthier: Luthier, worker: Spok
     done = luthier("generate", "--model", "m", "-p", "-", stdin="", code=2)
     assert done.stderr == "error: --prompt: There is no prompt.\n  Give one, or - to read it.\n"
     done = luthier("generate", "--model", "m", "-p", "a", "--seed", 2**64, code=2)
-    assert done.stderr == f"error: seed: {2**64} is not usable: input should be less than {2**64}.\n"
+    assert done.stderr == f"error: seed: {2**64} is not usable: it is not less than {2**64}.\n"
     assert worker.jobs == []
 
 

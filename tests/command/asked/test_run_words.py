@@ -150,7 +150,7 @@ def test_a_resume_asks_for_what_was_chosen(
     assert not (run.path / RUN_HOSTS).exists()
     said = luthier("resume", run.path, "--extend-by", 5, code=2).stderr
     assert said == (
-        f"error: my run has no saved state to go on from.\n  `luthier train {run.config}` starts it again.\n"
+        f"error: my run has no saved state to go on from.\n  `luthier train '{run.config}'` starts it again.\n"
     )
     (run.state / "saved").mkdir(parents=True)
     run.events.write_text("".join(f"{one.to_line()}\n" for one in (

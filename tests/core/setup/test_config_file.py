@@ -119,23 +119,22 @@ def test_each_fault_says_what_the_field_takes() -> None:
     found = {one.path: (one.line, one.message, one.hint) for one in caught.value.problems}
     shown = "{'a': '" + "b" * 50
     assert found == {
-        "batch_size": (2, "`batch_size`: 0 is not usable: input should be greater than or equal to 1.",
+        "batch_size": (2, "`batch_size`: 0 is not usable: it is less than 1.",
                        "Batch size takes 1 to 64."),
-        "optimizer": (3, "`optimizer`: 'adamx' is not usable: input should be 'adam', 'adamw', 'muon', 'sgd', "
-                      "'adafactor' or 'lion'.", "Optimizer is one of adam, adamw, muon, sgd, adafactor, lion."),
-        "lora_parameters.rank": (4, "`lora_parameters.rank`: null is not usable: input should be a valid integer.",
+        "optimizer": (3, "`optimizer`: 'adamx' is not usable: it is none of the choices.",
+                      "Optimizer is one of adam, adamw, muon, sgd, adafactor, lion."),
+        "lora_parameters.rank": (4, "`lora_parameters.rank`: null is not usable: it is no whole number.",
                                  "LoRA rank takes 1 to 512."),
-        "train": (5, f"`train`: {shown}… is not usable: input should be a valid boolean.", ""),
-        "mask_prompt": (6, "`mask_prompt`: 7 is not usable: input should be a valid boolean, unable to interpret "
-                        "input.", ""),
-        "early_stopping.patience": (7, "`early_stopping.patience`: [1, true] is not usable: input should be a "
-                                    "valid integer.", "Patience takes 1 to 1,000."),
+        "train": (5, f"`train`: {shown}… is not usable: it is neither true nor false.", ""),
+        "mask_prompt": (6, "`mask_prompt`: 7 is not usable: it is neither true nor false.", ""),
+        "early_stopping.patience": (7, "`early_stopping.patience`: [1, true] is not usable: it is no whole "
+                                    "number.", "Patience takes 1 to 1,000."),
     }  # fmt: skip
     with pytest.raises(ValidationError) as refused:
         TrainConfig().with_value("batch_size", True)
     [problem] = validation_problems(refused.value)
     assert (problem.message, problem.file, problem.line) == (
-        "true is not usable: input should be a valid integer.", "", None,
+        "true is not usable: it is no whole number.", "", None,
     )  # fmt: skip
 
 
@@ -449,6 +448,4 @@ def test_iterations_that_a_file_asks_for_are_not_worked_out_from_epochs_that_it_
 def test_what_is_not_usable_is_shown_as_yaml_has_it(value: str, shown: str) -> None:
     with pytest.raises(UnusableError) as caught:
         parse_config(f"data: {value}\n", name="c.yaml")
-    assert [p.message for p in caught.value.problems] == [
-        f"`data`: {shown} is not usable: input should be a valid string."
-    ]
+    assert [p.message for p in caught.value.problems] == [f"`data`: {shown} is not usable: it is no text."]

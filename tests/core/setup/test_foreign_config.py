@@ -148,7 +148,7 @@ def test_values_arrive_as_mlx_lm_reads_them(text: str, values: dict[str, Any]) -
         ("lora_parameters: {rank: 8, alpha: many}", "lora_parameters.alpha",
          "`lora_parameters.alpha`: 'many' is not a number above 0."),
         ("lora_parameters: {rank: 0, alpha: 16}", "lora_parameters.rank",
-         "`lora_parameters.rank`: 0 is not usable: input should be greater than or equal to 1. "
+         "`lora_parameters.rank`: 0 is not usable: it is less than 1. "
          "LoRA rank takes 1 to 512."),
     ],
 )  # fmt: skip
