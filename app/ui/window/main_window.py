@@ -11,6 +11,7 @@ from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
+    QDialog,
     QHBoxLayout,
     QMainWindow,
     QScrollArea,
@@ -99,6 +100,7 @@ class MainWindow(QMainWindow):
         self._about: About | None = None
         self._leaving = False
         self.is_kept = False  # hidden, while the menu-bar item stands for it
+        self._put_away: list[QDialog] = []  # that stood open beside it
         self.answerer = Answerer(self)
         self.inspector = Inspector(self)
         self._build()
@@ -691,13 +693,19 @@ class MainWindow(QMainWindow):
         self.kept_view.keep()
         self.store.save_form()
         self.enhanced_store.save_form()
-        self.hide()
+        self._put_away = [dialog for dialog in self.findChildren(QDialog) if dialog.isVisible()]
+        for window in (*self._put_away, self):
+            window.hide()
 
     def showEvent(self, showing: QShowEvent) -> None:
         super().showEvent(showing)
         if self.is_kept:
             self.is_kept = False
             QApplication.setQuitOnLastWindowClosed(True)
+            for dialog in self.findChildren(QDialog):
+                if dialog in self._put_away:
+                    dialog.show()
+            self._put_away = []
 
     def quit_kept(self) -> None:
         """Ends this process; a run that can goes on without it, and any other is stopped and saved first."""

@@ -11,6 +11,7 @@ from PySide6.QtGui import QAction, QDesktopServices, QFileOpenEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
+    QDialog,
     QFileDialog,
     QLabel,
     QLineEdit,
@@ -865,12 +866,16 @@ def test_where_there_is_a_menu_bar_the_window_only_hides(
     worker = trainers(workers)[0]
     worker.say(*synthetic_run.events(until=25, ending=""))
     answer(monkeypatch, "Keep training")
+    open_one, closed_one = QDialog(ready), QDialog(ready)
+    open_one.show()
     for _ in range(2):
         assert not ready.close()
         assert (ready.isVisible(), ready.session.is_live, ready.is_kept) == (False, True, True)
+        assert (open_one.isVisible(), closed_one.isVisible()) == (False, False), "no dialog stands alone"
         assert not QApplication.quitOnLastWindowClosed()
         ready.attendant.tray.open.trigger()
         assert (ready.isVisible(), ready.is_kept) == (True, False)
+        assert (open_one.isVisible(), closed_one.isVisible()) == (True, False)
         assert QApplication.quitOnLastWindowClosed()
     assert not ready.close()
     worker.end(event.Finished(reason="completed", iteration=600))
