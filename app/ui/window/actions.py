@@ -162,14 +162,18 @@ class UserActions(QObject):
         return checking
 
     def hold_back(self, found: list[Problem], said: str) -> None:
-        """Says that something cannot be done yet, and why; shows the first field that is in the way."""
+        """Says that something cannot be done yet, and why, while any of it is so; shows the first field that is in
+        the way."""
         lines = "\n".join(problem.sentence() for problem in found)
-        path = found[0].path
+        path, form = found[0].path, self.forms.in_use
 
         def show() -> None:
             self.forms.shown_requested.emit(path)
 
-        self.told.emit(Notice(f"{said}\n{lines}", "error", tr("Show"), show, about=said))
+        def holds() -> bool:
+            return any(problem in found for problem in form.find_problems())
+
+        self.told.emit(Notice(f"{said}\n{lines}", "error", tr("Show"), show, holds, about=said))
         self.forms.shown_requested.emit(path)
 
     def open_run(self, path: Path) -> None:

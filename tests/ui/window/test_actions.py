@@ -92,6 +92,12 @@ def test_what_stands_in_the_way_is_named_and_led_to(one: Asked, workers: list[Fa
         assert (one.told[-1].about, one.asked) == (said, [("field", "batch_size")])
     one.act()
     assert one.asked == [("field", "batch_size")] * 2
+    whole = one.problems
+    held = []
+    for number in (3, 2, 1):
+        one.problems = whole[:number]
+        held.append(one.holds())
+    assert held == [True, True, False], "a warning alone holds nothing back"
     one.problems, one.checking = one.problems[:1], True
     one.asked.clear()
     for ask in (asks.start, asks.enqueue, asks.bundle, asks.run_on, asks.hosts):

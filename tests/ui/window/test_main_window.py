@@ -413,6 +413,10 @@ def test_a_number_that_is_still_being_typed_counts_as_it_stands(
     assert field.own_problem.message in messages(ready)[0]
     assert (trainers(workers), ready.queue_actions.dialog) == ([], None)
     assert ready.user_actions.queue.state.entries == ()
+    field.editor.lineEdit().selectAll()
+    QTest.keyClicks(field.editor.lineEdit(), "3e-4")
+    QTest.keyClick(field.editor.lineEdit(), Qt.Key.Key_Return)
+    assert not [text for text in messages(ready) if text.startswith(said)], "it is as it should be"
 
 
 def test_a_setup_goes_into_a_bundle_as_the_form_has_it(ready: MainWindow, tmp_path: Path) -> None:
