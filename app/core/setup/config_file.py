@@ -317,8 +317,8 @@ def _unknown(key: str, name: str, lines: Mapping[str, int]) -> Problem:
 
 def load_config(path: Path) -> LoadedConfig:
     """Reads a YAML file; raises `UnusableError` with all faults (also for a file that cannot be read)."""
-    # A single row of JSON is YAML too, with keys that nothing is known of.
-    if _is_named_as_data(path) and (other := _other_than_config(path)):
+    # A single row of JSON is YAML too, and so is a model's config: with keys that nothing is known of.
+    if (_is_named_as_data(path) or path.name == MODEL_CONFIG) and (other := _other_than_config(path)):
         raise other
     if path.exists() and not path.is_file():
         said = tr("This is no file: a folder, a pipe or a device.")
@@ -343,6 +343,13 @@ def _is_named_as_data(path: Path) -> bool:
     return path.suffix.lower() in TABLE_SUFFIXES and path.suffix.lower() != ".json"
 
 
+def _is_of_no_model(path: Path) -> bool:
+    """True for a file that has the name of a model's config, and is none."""
+    with suppress(OSError):
+        return path.name == MODEL_CONFIG and b'"model_type"' not in path.read_bytes()
+    return False
+
+
 def _other_than_config(path: Path) -> UnusableError | None:
     """What is said of a model, data or a run that are given in place of a config; None for all that may be one."""
     from app.core.setup.path_kind import DATA_KINDS, PathKind, sort_path  # which knows of configs
@@ -350,7 +357,7 @@ def _other_than_config(path: Path) -> UnusableError | None:
     kind = sort_path(path).kind
     if kind in DATA_KINDS and (path.is_dir() or _is_named_as_data(path)):
         said, hint = tr("This is data, not a config."), tr("A config names it as its `data`.")
-    elif kind is PathKind.MODEL:
+    elif kind is PathKind.MODEL and not _is_of_no_model(path):
         said, hint = tr("This is a model, not a config."), tr("A config names it as its `model`.")
     elif kind is PathKind.RUN:
         said, hint = tr("This is a run, not a config."), tr("Its config is {name} in it.", name=RUN_CONFIG)

@@ -256,6 +256,12 @@ def test_unreadable_files_are_told_in_words(tmp_path: Path) -> None:
         ),
         ("rows.parquet", {"rows.parquet": "PAR1\udcff"}, "data", "A config names it as its `data`."),
         ("rows", {"rows/train.csv": "a,b\n"}, "data", "A config names it as its `data`."),
+        (
+            "lamp/config.json",
+            {"lamp/config.json": '{"model_type": "llama"}'},
+            "a model",
+            "A config names it as its `model`.",
+        ),
         ("lamp", {"lamp/config.json": "{}"}, "a model", "A config names it as its `model`."),
         (
             "lamp/model.safetensors",
@@ -278,7 +284,7 @@ def test_what_is_given_in_place_of_a_config(
     assert caught.value.problems == [problem]
 
 
-@pytest.mark.parametrize("name", ["c.json", "c.txt", "c"])
+@pytest.mark.parametrize("name", ["c.json", "c.txt", "c", "config.json"])
 def test_a_configs_faults_are_told_whatever_its_name(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text('{"model": "lamp", "seed": "many"}')
     with pytest.raises(UnusableError) as caught:
