@@ -216,15 +216,12 @@ def fetch(name: RunName, as_json: AsJson = False) -> int:
     import shlex
 
     from app.core.place.table import place_of
-    from app.core.remote.follower import has_ended
     from app.core.remote.record import remote_run
 
     run = remote_run(name)
     place = place_of(run)
     if not run.is_closed:
-        place.fetch(run)
-        if has_ended(run.events()):
-            place.close(run)
+        place.bring_now(run)
     if as_json:
         output.say_json({"path": str(run.path)})
     else:

@@ -70,7 +70,8 @@ command = [sys.executable, "-u", str(bundle / "train.py"), "--run", str(run)]
 # On Kaggle the log is what can be followed from elsewhere: the events stand in it, too.
 relay = {"LUTHIER_RELAY": "1"} if Path("/kaggle/working").is_dir() else {}
 with subprocess.Popen(
-    command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **relay}
+    command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+    env={**os.environ, **relay},
 ) as training:
     for line in training.stdout:
         print(line, end="")

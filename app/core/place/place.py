@@ -20,7 +20,7 @@ from app.core.remote.control import (
     opened_bundle,
     stop_there,
 )
-from app.core.remote.follower import WAITS_S, Link, ShellLink, follow_remote, watched
+from app.core.remote.follower import WAITS_S, Link, ShellLink, follow_remote, has_ended, watched
 from app.core.remote.record import RemoteRun, new_remote
 from app.core.run.folder import RUN_REMOTE
 from app.core.system.setting import load_settings
@@ -141,8 +141,8 @@ class Place(ABC):
             raise UnusableError(missing)
         with opened_bundle(bundle) as folder:
             run = new_remote(bundle_name(folder), self.name)
-            run.take_setup(folder)
             try:
+                run.take_setup(folder)
                 return self._start(folder, run, asked, told)
             except BaseException:
                 if not (run.path / RUN_REMOTE).exists():
@@ -213,6 +213,17 @@ class Place(ABC):
             run.with_details(closed=True)
             raise
         self.close(run)
+        return path
+
+    def bring_now(self, run: RemoteRun) -> Path:
+        """Brings what there is by now of a run that may go on; one that has ended as `bring` does."""
+        was_over = has_ended(run.events())
+        path = self.fetch(run)
+        if has_ended(run.events()):
+            # One that ended while it was copied: its last word is here, its weights may be those of before.
+            if not was_over:
+                path = self.fetch(run)
+            self.close(run)
         return path
 
     def close(self, run: RemoteRun) -> None:

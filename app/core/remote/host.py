@@ -77,7 +77,11 @@ class SshHost:
 
 
 def _done(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    # A log of there may hold anything: what a program was killed in the middle of a letter of, other encodings.
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL,
+        check=False,
+    )  # fmt: skip
 
 
 def _require(what: str, program: str) -> None:

@@ -6,9 +6,11 @@ and at the end what was brought. No secret is in it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -109,13 +111,16 @@ class RemoteRun:
 
 
 def new_remote(title: str, place: str, details: Mapping[str, Any] | None = None) -> RemoteRun:
-    """A run that is not there yet, named like those here: by time and title."""
+    """A run that is not there yet, named like those here: by time and title. Its folder here is made at once: another
+    that begins in this second has one of its own."""
     word = folder_word(title)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    path, number = runs_dir() / f"{stamp}_{word}", 1
-    while path.exists():
-        number += 1
-        path = runs_dir() / f"{stamp}_{word}-{number}"
+    runs_dir().mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = runs_dir() / (f"{stamp}_{word}" if number == 1 else f"{stamp}_{word}-{number}")
+        with suppress(FileExistsError):
+            path.mkdir()
+            break
     return RemoteRun(path, place, dict(details or {}))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from app.core.place.ssh import SshPlace
 from app.core.protocol import event
 from app.core.remote.follower import ShellLink
 from app.core.remote.host import SshHost
-from app.core.remote.record import RemoteRun
+from app.core.remote.record import RemoteRun, read_remote
 from app.core.run.folder import runs_dir
 from tests.ssh_server import bundle, home
 
@@ -85,3 +85,43 @@ def test_a_host_that_is_not_reached_is_no_end_of_its_run() -> None:
     )
     standing = PLACE.standing(run)
     assert (standing.alive, standing.said) == (True, "gpu-box is not reached: gone.")
+
+
+def test_a_log_of_any_bytes_comes_over(sshd: SshHost, tmp_path: Path) -> None:
+    run = started(sshd, tmp_path)
+    coming = PLACE.attend(run, lambda _: None, pause_s=0.02)
+    next(coming)
+    with (home(sshd) / run.folder / "log.txt").open("ab") as log:
+        log.write(b"caf\xe9 50 % \xe2\x96")  # Latin-1, and a bar that was cut off with its program
+    assert PLACE.log_tail(run).endswith("caf\ufffd 50 % \ufffd")
+    assert PLACE.stop(run)
+    assert isinstance(list(coming)[-1], event.Finished)
+    assert (run.path / "log.txt").read_text().endswith("caf\ufffd 50 % \ufffd")
+    known = read_remote(run.path)
+    assert known is not None
+    assert known.is_closed
+
+
+def test_what_ends_while_it_is_fetched_comes_with_its_last_weights(
+    sshd: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = started(sshd, tmp_path)
+    there = home(sshd) / run.folder
+    copy_here = SshHost.copy_here
+
+    def ending(host: SshHost, place: str, folder: Path, leave_out: Sequence[str] = ()) -> None:
+        """Copies as rsync does, one file after the other: the run writes its last ones meanwhile."""
+        copy_here(host, place, folder, [*leave_out, "events.jsonl"])
+        if not (there / "enough").exists():
+            (there / "run" / "adapters" / "adapters.safetensors").write_text("last")
+            (there / "enough").touch()
+            for _ in PLACE.follow(run, lambda _: None, pause_s=0.02):
+                pass
+
+    monkeypatch.setattr(SshHost, "copy_here", ending)
+    assert run_command(["remote", "fetch", run.name]) == 0
+    assert run.state == "finished"
+    assert (run.path / "adapters" / "adapters.safetensors").read_text() == "last"
+    known = read_remote(run.path)
+    assert known is not None
+    assert known.is_closed

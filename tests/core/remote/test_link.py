@@ -229,8 +229,9 @@ def test_a_new_run_has_a_name_of_its_own_and_the_setup_of_its_bundle(tmp_path: P
     second, third = new_remote("My Setup!", "hf"), new_remote("My Setup!", "hf")
     assert first.name.endswith("_My-Setup")
     assert first.path.parent == runs_dir()
-    if second.name.startswith(first.name):  # in the same second
-        assert second.name == third.name == f"{first.name}-2"
+    assert len({first.path, second.path, third.path}) == 3
+    if third.name.startswith(first.name):  # in the same second
+        assert (second.name, third.name) == (f"{first.name}-2", f"{first.name}-3")
     assert (first.details, second.details) == ({"host": "a"}, {})
     (tmp_path / "config.yaml").write_text("model: m\n")
     (tmp_path / "recipe.json").write_text("{}")
