@@ -186,7 +186,12 @@ def _work_through(queue: RunQueue, worked: list[str], as_json: bool, beside: boo
     while queue.read().mode == "running":
         if not beside:
             _refuse_beside(queue)
+        waiting = {one.id for one in queue.read().waiting}
         claim = queue.claim()
+        for one in queue.read().entries:
+            if one.id in waiting and one.state == "failed":  # it could not even begin
+                worked.append(one.id)
+                _say_passed_over(one, as_json)
         if claim is None:
             queue.set_mode("idle")
             return False
@@ -240,6 +245,13 @@ def _await_worker(run: RunDir) -> None:
             pass
     except Timeout as error:
         raise output.FailedError(f"{run.name} is being trained by another process.") from error
+
+
+def _say_passed_over(one: QueueEntry, as_json: bool) -> None:
+    if as_json:
+        output.say_json({"type": "queue_entry", "time": time.time()} | _tree(one))
+    else:
+        output.say(f"\n{one.name} failed · {one.message}")
 
 
 def _say_entry(claim: Claim, state: EntryState, message: str, as_json: bool) -> None:
@@ -393,8 +405,7 @@ def _tell_state(state: QueueState, as_json: bool) -> int:
 
 def _tree(one: QueueEntry) -> dict[str, Any]:
     """An entry as plain JSON; its config is in the run's folder once there is one."""
-    tree: dict[str, Any] = json.loads(one.model_dump_json(exclude={"config"}))
-    return tree
+    return one.model_dump(exclude={"config"})
 
 
 def _outcome(one: QueueEntry) -> str:

@@ -149,3 +149,16 @@ def test_ctrl_c_stops_the_run_and_pauses_the_queue(luthier: Luthier, config: Pat
     found = listed(luthier)
     assert [one["state"] for one in found["entries"]] == ["stopped", "waiting"]
     assert (found["mode"], found["note"]) == ("paused", "Paused, because you stopped long.")
+
+
+def test_an_entry_that_cannot_even_begin_is_told_and_counts_as_failed(luthier: Luthier, config: Path) -> None:
+    luthier("queue", "add", config, "--set", "adapter_name=broken")
+    queue = RunQueue()
+    broken = queue.read().entries[0]
+    queue.update(broken.id, config="lora_parameters: {rank: no}")
+    said = luthier("queue", "run", code=1).stdout
+    assert "broken failed · " in said
+    assert said.endswith("The queue is at its end: 1 failed.\n")
+    queue.again([broken.id])
+    lines = [json.loads(line) for line in luthier("queue", "run", "--json", code=1).stdout.splitlines()]
+    assert [(one["type"], one["id"], one["state"]) for one in lines] == [("queue_entry", broken.id, "failed")]
