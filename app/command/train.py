@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 # Where there can be no folder, whatever is tried again; a full disk is another matter.
-NO_PLACE = (errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENAMETOOLONG)
+NO_PLACE = (errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENAMETOOLONG, errno.EILSEQ)
 
 
 @application.command()

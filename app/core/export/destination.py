@@ -10,6 +10,7 @@ from app.core.problem import Problem
 from app.core.quantity import bytes_text
 from app.core.system import place
 from app.core.system.disk import free_bytes
+from app.core.system.plain_text import holds_no_text
 
 
 def exports_dir() -> Path:
@@ -38,6 +39,9 @@ def free_destination(word: str, format_name: str, parent: Path | None = None) ->
 def destination_problems(out: Path, needed_bytes: int) -> list[Problem]:
     """What is in the way of an export of so many bytes into the folder ``out``."""
     problems = []
+    if holds_no_text(out):
+        said = tr("MLX cannot write where a name holds bytes that are no UTF-8: {out}.", out=out)
+        return [Problem("out", said, hint=tr("Choose another folder."))]
     if out.exists():
         said = tr("{out} exists, and nothing is written over.", out=out)
         problems.append(Problem("out", said, hint=tr("Choose another name, or delete it.")))

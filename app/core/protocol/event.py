@@ -10,6 +10,7 @@ file may be of any version: `recorded_event` takes what it understands of a line
 from __future__ import annotations
 
 import json
+import re
 import time
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, SpokenPart, W
 
 ODD_NUMBER = 2**53  # no counter reaches it, and arrays of numbers hold none beyond
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make a new one for every line
+_ASCII_ENCODER = json.JSONEncoder()
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Event(WirePart):
@@ -34,7 +37,11 @@ class Event(WirePart):
     def to_line(self) -> str:
         """The JSON line, without the newline."""
         # Not model_dump: it copies every loss of a report, which costs more than writing them.
-        return _ENCODER.encode(vars(self))
+        line = _ENCODER.encode(vars(self))
+        # Half a character, as in the name of a file that is no UTF-8: no pipe and no file takes it but escaped.
+        if not line.isascii() and _SURROGATE.search(line):
+            return _ASCII_ENCODER.encode(vars(self))
+        return line
 
 
 class Hello(Event):

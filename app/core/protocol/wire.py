@@ -44,7 +44,8 @@ class SpokenPart(BaseModel):
     @classmethod
     def _keep_told(cls, fields: Any) -> Any:
         if isinstance(fields, dict) and (said := _made_of(fields)):
-            return fields | {"told": said}
+            # Plain ones: of a text that only behaves as one, pydantic takes no half of a character.
+            return fields | {name: fields[name][:] for name in said} | {"told": said}
         return fields
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ off with the process goes on where it stopped.
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from app.core.config.train_config import TrainConfig
 from app.core.language import joined, tr
@@ -213,10 +214,10 @@ class RunQueue:
     def read(self) -> QueueState:
         """The queue as it is on disk; an empty one if there is none. Raises `TaskError` if it cannot be read."""
         try:
-            return QueueState.model_validate_json(self.path.read_bytes())
+            return QueueState.model_validate(json.loads(self.path.read_bytes()))
         except FileNotFoundError:
             return QueueState()
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError) as error:
             said = tr("The queue in {path} cannot be read.", path=self.path)
             raise TaskError(said, tr("Move the file away to begin with an empty queue.")) from error
 
@@ -282,7 +283,8 @@ class RunQueue:
             before = self.read()
             after = change(before)
             if after != before:
-                write_text(self.path, after.model_dump_json(indent=1))
+                # ASCII: a path in it may hold bytes that are no UTF-8, which Python keeps as lone surrogates.
+                write_text(self.path, json.dumps(after.model_dump(), indent=1))
             return after
 
     def add(self, entries: Sequence[QueueEntry]) -> QueueState:

@@ -69,7 +69,7 @@ class SshHost:
 
     def _problem(self, code: int, stderr: str) -> Problem:
         lines = stderr.strip().splitlines()
-        said = lines[-1] if lines else tr("it ended with {code}", code=code)
+        said = lines[-1].rstrip(".") if lines else tr("it ended with {code}", code=code)
         if code == LINK_LOST:
             hint = tr("Try `ssh {name}` by hand: it must get in without asking for anything.", name=self.name)
             return Problem("host", tr("{name} is not reached: {said}.", name=self.name, said=said), hint=hint)

@@ -111,8 +111,8 @@ class RemoteRun:
 
 
 def new_remote(title: str, place: str, details: Mapping[str, Any] | None = None) -> RemoteRun:
-    """A run that is not there yet, named like those here: by time and title. Its folder here is made at once: another
-    that begins in this second has one of its own."""
+    """A run that is not there yet, named like those here: by time and title. Its folder here is made at once:
+    another that begins in this second has one of its own."""
     word = folder_word(title)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     runs_dir().mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ examples, where the source was not already in mlx-lm's form) · ``notes.md`` · 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ from app.core.protocol.job import EVENTS_FILE, JOB_FILE, LOG_FILE, LOG_TAIL_LINE
 from app.core.run.name import folder_word, taken_words, unique_name
 from app.core.setup.config_file import save_config
 from app.core.system import place
+from app.core.system.plain_text import holds_no_text
 from app.core.system.setting import load_settings
 from app.core.tracker.tracking import LOG_FOLDER
 
@@ -178,6 +180,10 @@ def prepare_run(config: TrainConfig, path: Path) -> RunDir:
     What cannot be written leaves nothing: half a run would be in the way of the next one here.
     """
     run = RunDir(path.resolve())
+    if holds_no_text(run.path):  # before the training, whose first weights would be lost
+        raise OSError(
+            errno.EILSEQ, tr("MLX cannot write where a name holds bytes that are no UTF-8"), str(run.path)
+        )
     new = missing_folders(run.path)
     taken = FileExistsError(tr("{path} already holds a run", path=path))
     try:

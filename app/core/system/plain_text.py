@@ -21,6 +21,11 @@ def harmless_text(text: str) -> str:
     return _OBEYED.sub(REPLACEMENT, text)
 
 
+def holds_no_text(name: object) -> bool:
+    """Whether a path holds bytes that are no text; MLX neither reads nor writes there."""
+    return _UNDECODED.search(str(name)) is not None
+
+
 def _is_a_name(text: str) -> bool:
     """Whether every surrogate stands for a byte, as in names of files (PEP 383)."""
     return all("\udc80" <= one <= "\udcff" for one in _UNDECODED.findall(text))

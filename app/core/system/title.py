@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
+from app.core.system.plain_text import harmless_text
+
 # Names that say what kind of thing lies there, and not which one: the folder around them is told instead.
 GENERIC = frozenset(("model", "models", "data", "dataset", "datasets", "train", "training", "snapshots"))
 _HUB_FOLDER = re.compile(r"^(?:models|datasets)--(?:.+?--)?(.+)$")  # how the hub's cache names a repository
@@ -15,9 +17,9 @@ _DATA_SUFFIX = re.compile(r"\.(?:jsonl?|csv|tsv|parquet|arrow|txt|md|zip|xlsx|gz
 def path_title(path: str) -> str:
     """``qwen2.5-0.5b`` for a folder, a file or a hub's name of that; one called ``model`` by its parent's name.
 
-    Endings of data files do not count. Empty for an empty path.
+    Endings of data files do not count, and bytes that are no text are replaced. Empty for an empty path.
     """
-    parts = [part for part in PurePath(path.strip()).parts if part.strip("/\\.")]
+    parts = [part for part in PurePath(harmless_text(path.strip())).parts if part.strip("/\\.")]
     names = [_DATA_SUFFIX.sub("", part) for part in parts]
     for name in reversed(names):
         if _COMMIT.match(name) or name.casefold() in GENERIC:

@@ -69,3 +69,8 @@ def test_lm_studio_s_folder_is_where_it_is_set(tmp_path: Path) -> None:
         assert lm_studio_models() == models
     (older / "settings.json").write_text("{")
     assert lm_studio_models() == older / "models"
+
+
+def test_where_mlx_cannot_write_nothing_is_exported(tmp_path: Path) -> None:
+    said = f"MLX cannot write where a name holds bytes that are no UTF-8: {tmp_path}/caf\udce9."
+    assert told(tmp_path / "caf\udce9", 1) == [("out", f"{said} Choose another folder.")]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError
 
@@ -143,3 +144,20 @@ def test_our_own_worker_greets_with_the_version_of_the_protocol() -> None:
     assert isinstance(hello, event.Hello)
     assert hello.protocol == PROTOCOL_VERSION
     assert event.version_mismatch(hello) is None
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_halves_of_characters_arrive(words: str) -> None:
+    """As they are in the name of a file that is no UTF-8."""
+    for one in (event.Warned(message=words), event.Result(name="x", data={"path": words})):
+        assert event.parse_event(one.to_line().encode()) == one
+        assert event.recorded_event(one.to_line().encode()) == one
+
+
+def test_a_sentence_with_half_a_character_arrives() -> None:
+    said = tr("There is no model in {model}.", model="/caf\udce9")
+    failed = event.Failed(message=said)
+    heard = event.parse_event(failed.to_line().encode())
+    assert isinstance(heard, event.Failed)
+    assert heard.message == "There is no model in /caf\udce9."
+    assert heard.told == failed.told != {}

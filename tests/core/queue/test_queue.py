@@ -194,6 +194,13 @@ def test_a_folder_that_cannot_be_made_fails_its_entry(queue: RunQueue, monkeypat
     }
 
 
+def test_bytes_that_are_no_text_are_kept(queue: RunQueue) -> None:
+    queue.update(key(queue, "a"), run="/caf\udce9", message=tr("{path} already holds a run", path="\ud800"))
+    found = queue.read().entries[0]
+    assert (found.run, found.message) == ("/caf\udce9", "\ud800 already holds a run")
+    assert queue.path.read_bytes().isascii()
+
+
 def test_a_setup_is_told_by_what_differs_most() -> None:
     config = TrainConfig(model="/models/base", data="/data/chats.jsonl")
     assert setup_text(config) == "LoRA rank 32, full · base · chats"

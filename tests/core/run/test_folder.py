@@ -38,6 +38,14 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path) -> None:
         prepare_run(TrainConfig(), tmp_path / "r")
 
 
+def test_a_run_does_not_begin_where_its_weights_could_not_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="bytes that are no UTF-8"):
+        create_run(TrainConfig(), tmp_path / "caf\udce9")
+    with pytest.raises(OSError, match="bytes that are no UTF-8"):
+        prepare_run(TrainConfig(), tmp_path / "run\udce9")
+    assert [path.name for path in tmp_path.iterdir()] == ["caf\udce9"]
+
+
 @pytest.mark.parametrize("what", [OSError("disk full"), KeyboardInterrupt()])
 def test_a_run_that_could_not_be_written_leaves_its_name_free(
     what: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -26,6 +26,7 @@ from app.core.system.title import path_title
         (f"/cache/models--Qwen--Qwen2.5-0.5B/snapshots/{'0123456789' * 4}", "Qwen2.5-0.5B"),
         ("data", "data"),
         ("", ""),
+        ("/data/caf\udce9", "caf\ufffd"),  # a byte that is no UTF-8
     ],
 )
 def test_a_path_is_told_by_what_tells_it_from_others(path: str, title: str) -> None:
@@ -42,6 +43,7 @@ def test_a_path_is_told_by_what_tells_it_from_others(path: str, title: str) -> N
         ({"targets": "attention"}, "qwen2.5-0.5b · support-faq · r32 · attention"),
         ({"model": "/s/starter/model", "data": "/s/starter/data"}, "starter · r32"),
         ({"model": "", "data": ""}, "mlx_finetune"),
+        ({"data": "/caf\udce9"}, "qwen2.5-0.5b · caf\ufffd · r32"),
         ({"model": f"/{'m' * 200}", "data": f"/{'d' * 200}"}, f"{'m' * 32} · {'d' * 32} · r32"),
     ],
 )
