@@ -38,7 +38,8 @@ class DataReport:
     ``errors``, ``warnings`` and ``notes`` hold at most 1,000 findings each; ``counts`` by kind is complete.
     ``preview`` are the first rows as they stand in the files, texts shortened; ``references`` the first reference
     answers where prompts are rewarded, their middles left out; ``sheets`` those of workbooks that hold anything;
-    ``speakers`` those of exported chats with their messages.
+    ``speakers`` those of exported chats with their messages; ``counted`` the examples of each part, as the data are
+    divided, that have something to learn: where their tokens were counted.
     """
 
     usable: bool
@@ -63,6 +64,7 @@ class DataReport:
     references: tuple[str, ...] = ()
     sheets: tuple[str, ...] = ()
     speakers: dict[str, int] = field(default_factory=dict)
+    counted: dict[str, int] = field(default_factory=dict)
 
     @property
     def error_count(self) -> int:

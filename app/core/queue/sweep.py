@@ -6,7 +6,7 @@ import itertools
 import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -178,7 +178,23 @@ def check_variant(
     variant: Variant, inspection: Inspection | None = None, data: DataReport | None = None
 ) -> list[Problem]:
     """What stands in the way of one variant, or should be known of it: the checks before Start."""
-    return check_config(variant.config, inspection, data)
+    return check_config(variant.config, inspection, _data_of(variant, data))
+
+
+def variant_iterations(variant: Variant, data: DataReport | None) -> int | None:
+    """Iterations of one run; None while they follow from data that are not known."""
+    examples = plan.train_examples(variant.config, _data_of(variant, data))
+    if variant.config.epochs is not None and examples is None:
+        return None
+    return plan.iterations(variant.config, examples)
+
+
+def _data_of(variant: Variant, data: DataReport | None) -> DataReport | None:
+    """What is known of the data of one variant: what the form's tokens were counted to holds for the form's length
+    and batches."""
+    if data is None or not variant.values.keys() & set(plan.COUNTED_PATHS):
+        return data
+    return replace(data, counted={})
 
 
 def variant_errors(variants: Sequence[Variant], found: Sequence[Sequence[Problem]]) -> list[Problem]:
@@ -198,10 +214,10 @@ def total_iterations(variants: Sequence[Variant], data: DataReport | None) -> in
     """Iterations of all runs together; None while they follow from data that are not known."""
     total = 0
     for variant in variants:
-        examples = plan.train_examples(variant.config, data)
-        if variant.config.epochs is not None and examples is None:
+        iterations = variant_iterations(variant, data)
+        if iterations is None:
             return None
-        total += plan.iterations(variant.config, examples)
+        total += iterations
     return total
 
 

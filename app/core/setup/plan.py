@@ -10,8 +10,20 @@ from app.core.data.report import DataReport
 from app.core.setup.chosen_method import method_of
 
 
+# What the counts of examples that have something to learn depend on, beside the rows themselves.
+COUNTED_PATHS = (
+    "valid_fraction", "test_fraction", "seed", "group_feature", "batch_size", "batching", "max_seq_length",
+    "mask_prompt", "mask_turns", "max_completion_length", "updates_per_generation",
+)  # fmt: skip
+
+
 def iterations_per_epoch(config: TrainConfig, train_examples: int) -> int:
-    """Iterations that show every training example once; the last batch may be smaller. At least 1."""
+    """Iterations that show every training example once; the last batch may be smaller. At least 1.
+
+    In mlx-lm's own order the last examples that fill no batch are left out.
+    """
+    if config.batching == "file_order" and method_of(config).data == "examples":
+        return max(1, train_examples // max(1, min(config.batch_size, train_examples)))
     updates = config.updates_per_generation if method_of(config).is_sampled else 1
     return max(1, math.ceil(train_examples / config.batch_size) * updates)
 
@@ -48,10 +60,13 @@ class Parts:
 def parts(config: TrainConfig, report: DataReport | None) -> Parts | None:
     """The parts into which the preparation of the data will divide it; None while the data are not known.
 
-    What is set aside follows `app.core.data.split`; with a group column its counts are only near these.
+    Where their tokens were counted, these are the examples that have something to learn. Before that, what is set
+    aside follows `app.core.data.split`; with a group column its counts are only near these.
     """
     if report is None or not report.examples or "train" not in report.splits:
         return None
+    if report.counted.get("train"):
+        return Parts(*(report.counted.get(name, 0) for name in ("train", "valid", "test")))
     given = {name: part.examples for name, part in report.splits.items() if part.examples}
     train, valid, test = (given.get(name, 0) for name in ("train", "valid", "test"))
     valid_fraction = 0.0 if valid else config.valid_fraction

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -13,6 +13,7 @@ from app.core.problem import Problem
 from app.core.protocol import event
 from app.core.protocol.job import CheckJob, TokenizeJob
 from app.core.setup.chosen_method import method_of
+from app.core.setup.plan import COUNTED_PATHS
 from app.core.source.finding import Finding, Findings
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.store import ConfigStore
@@ -27,10 +28,7 @@ READ_PATHS = (
     "skip_bad_rows", "train_mode",
 )  # fmt: skip
 # … and what changes how they are divided and what is trained of them.
-TOKEN_PATHS = (
-    "valid_fraction", "test_fraction", "seed", "group_feature", "batch_size", "batching", "max_seq_length",
-    "mask_prompt", "mask_turns", "max_completion_length", "updates_per_generation",
-)  # fmt: skip
+TOKEN_PATHS = COUNTED_PATHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +252,9 @@ class DataInspector(QObject):
             found.count(kind, count - found.counts[kind])
         self._merge(found)
         self.figures = {name: SplitFigures.from_dict(tree) for name, tree in data["splits"].items()}
+        assert self.report is not None
+        counted = {name: part.examples - part.untrained_examples for name, part in self.figures.items()}
+        self.report = self.last_report = replace(self.report, counted=counted)
         self.is_stale = False
         self._show_progress("", -1.0)
         self.reported.emit()

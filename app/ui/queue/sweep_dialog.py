@@ -271,12 +271,10 @@ class SweepDialog(QDialog):
         if total is None:
             return tr("one after the other")
         parts = [tr("{iterations} in all", iterations=plural(total, "iteration"))]
-        seconds = [
-            self._run_s(v.config, plan.iterations(v.config, plan.train_examples(v.config, self._data)))
-            for v in self.variants
-        ]
+        counts = [(v.config, variant_iterations(v, self._data)) for v in self.variants]
+        seconds = [self._run_s(config, count) for config, count in counts if count is not None]
         known = [one for one in seconds if one is not None]
-        if len(known) == len(seconds):
+        if len(known) == len(counts):
             parts.append(
                 tr("about {known}, going by what was measured on this machine", known=duration_text(sum(known)))
             )

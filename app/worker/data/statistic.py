@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from app.core.config.train_config import Batching, TrainConfig
 from app.core.language import tr
+from app.core.setup.plan import iterations_per_epoch
 from app.core.source.finding import Findings
 from app.worker.batch.examples import Examples
 from app.worker.batch.plan import BatchPlan
@@ -62,14 +63,8 @@ def statistics(token_set: TokenSet, config: TrainConfig, costs: Costs | None = N
         "padding_share": {name: _padding(count) for name, count in counts_of.items()},
         "steps": chosen.rows,
         "step_batches": chosen.batches,
-        "iterations_per_epoch": _iterations(len(examples), config),
+        "iterations_per_epoch": iterations_per_epoch(config, len(examples)),
     }
-
-
-def _iterations(examples: int, config: TrainConfig) -> int:
-    """Batches an epoch; mlx-lm's own order leaves out the last ones that fill no batch."""
-    size = max(min(config.batch_size, examples), 1)
-    return examples // size if config.batching == "file_order" else -(-examples // size)
 
 
 def histogram(lengths: npt.NDArray[np.int64], bins: int = HISTOGRAM_BINS) -> tuple[list[int], list[int]]:

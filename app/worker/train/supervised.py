@@ -55,8 +55,6 @@ class SupervisedData(TrainingData):
         return _fingerprint(self._train, self.valid)
 
     def batches_per_epoch(self, config: TrainConfig) -> int:
-        if config.batching == "file_order":  # mlx-lm leaves out the last rows that fill no batch
-            return len(self) // config.batch_size
         return plan.iterations_per_epoch(config, len(self))
 
     def valid_examples(self) -> int:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
+from app.core.data.report import DataReport, SplitReport
 from app.core.problem import Problem, Severity, UnusableError
 from app.core.queue import sweep
 from app.core.queue.queue import QueueEntry
@@ -155,6 +156,18 @@ def test_varying_iterations_frees_them_from_the_epochs() -> None:
     assert [v.config.epochs for v in variants] == [None, None]
     assert sweep.total_iterations(variants, None) == 30
     assert sweep.total_iterations(sweep.expand(BASE, [SweepAxis("seed", (0, 1))]), None) is None
+
+
+def test_examples_counted_under_the_form_s_length_say_nothing_of_another() -> None:
+    data = DataReport(
+        True, "chat", "chat", 100, 100, {"train": SplitReport(100, ("a.jsonl",))}, [], [], [], {},
+        counted={"train": 60, "valid": 10},
+    )  # fmt: skip
+    base = BASE.with_values({"epochs": 1.0, "batch_size": 1, "max_seq_length": 64})
+    ranks = sweep.expand(base, [SweepAxis("lora_parameters.rank", (8, 16))])
+    assert [sweep.variant_iterations(one, data) for one in ranks] == [60, 60]
+    lengths = sweep.expand(base, [SweepAxis("max_seq_length", (64, 512))])
+    assert [sweep.variant_iterations(one, data) for one in lengths] == [80, 80]
 
 
 def test_only_fields_that_do_something_are_offered() -> None:

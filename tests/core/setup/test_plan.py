@@ -1,6 +1,7 @@
 """Iterations and epochs follow from each other, and the parts of the data are those the preparation makes."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -90,3 +91,19 @@ def test_each_prompt_is_used_as_often_as_its_answers_are() -> None:
     supervised = TrainConfig(batch_size=4, updates_per_generation=3)
     assert plan.iterations_per_epoch(supervised, 10) == 3
     assert plan.iterations_per_epoch(supervised, 0) == 1
+
+
+@pytest.mark.parametrize("examples, batch, expected", [(48, 5, 9), (45, 5, 9), (4, 5, 1), (0, 5, 1)])
+def test_the_order_of_a_file_leaves_out_what_fills_no_batch(examples: int, batch: int, expected: int) -> None:
+    in_order = TrainConfig(batching="file_order", batch_size=batch, epochs=2)
+    assert plan.iterations_per_epoch(in_order, examples) == expected
+    # Pairs are only put in order: all of them are trained.
+    pairs = in_order.with_value("train_mode", "dpo")
+    assert plan.iterations_per_epoch(pairs, examples) == max(1, math.ceil(examples / batch))
+
+
+def test_examples_whose_tokens_were_counted_are_those_that_have_something_to_learn() -> None:
+    counted = replace(report(200), counted={"train": 120, "valid": 15})
+    assert plan.parts(TrainConfig(), counted) == plan.Parts(120, 15, 0)
+    nothing = replace(report(200), counted={"train": 0, "valid": 15})
+    assert plan.parts(TrainConfig(), nothing) == plan.Parts(160, 20, 20), "which is told as what it is"

@@ -40,6 +40,7 @@ from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.worker.inspector import Inspector
 from tests.ui.child import child
+from tests.ui.data.known_data import report, split_tree, tell_rows, tell_tokens
 from tests.ui.tiny_form_model import write_model
 
 ANSWER_MS = 60_000
@@ -871,6 +872,30 @@ def test_a_new_setup_follows_its_data_until_somebody_sets_a_value(
     tab.store.set("data", str(texts))
     qtbot.waitUntil(lambda: tab.data_panel.report is not None, timeout=ANSWER_MS)
     qtbot.waitUntil(lambda: not tab.store.config.mask_prompt, timeout=ANSWER_MS)
+
+
+def test_the_plan_counts_the_examples_that_have_something_to_learn(qtbot: QtBot, tab: SetupTab) -> None:
+    """Of twelve examples seven lose their whole answer: an epoch of the run is as long as the other five."""
+    tab.store.set("model", str(starter.model_dir()))
+    qtbot.waitUntil(lambda: tab.selection.selection is not None, timeout=ANSWER_MS)
+    inspector = tab.data_panel.inspector
+    tab.store.set_many({"data": "/d/rows.jsonl", "epochs": 2.0, "batch_size": 4})
+    tell_rows(inspector, report())
+    tab.check()
+    assert "6 iterations (2 epochs of 12 examples)" in tab.start_bar.text, "of twenty, two batches are set aside"
+    tell_tokens(inspector, {"train": split_tree(12, untrained_examples=7), "valid": split_tree(4)})
+    tab.check()
+    assert "4 iterations (2 epochs of 5 examples)" in tab.start_bar.text
+    assert find(tab, "iters").lineEdit().text() == "4"
+    assert tab.training.fields["epochs"]._hint.text() == "2 iterations an epoch"
+    assert tab.training.fields["iters"]._hint.text() == "From the epochs, 5 examples"
+    tab.store.set("max_seq_length", 512)  # they are counted anew: until then nothing is known of them
+    tab.check()
+    assert "6 iterations (2 epochs of 12 examples)" in tab.start_bar.text
+    tab.store.set("batching", "file_order")
+    tell_tokens(inspector, {"train": split_tree(14), "valid": split_tree(4)})
+    tab.check()
+    assert "6 iterations (2 epochs of 14 examples)" in tab.start_bar.text, "mlx-lm leaves out the last two"
 
 
 def test_no_time_is_told_until_the_tokens_are_counted(
