@@ -644,6 +644,22 @@ class TrainConfig(_Part):
         corrected = {"bias_correction": True} if self.optimizer in WITH_CORRECTION and self.bias_correction else {}
         return corrected | self.optimizer_config.get(self.optimizer, {})
 
+    @property
+    def has_own_rates(self) -> bool:
+        """Whether the learning rate is what the file's ``lr_schedule`` says: then its own field counts for nothing."""
+        return self.schedule == "custom" and bool(self.lr_schedule)
+
+    @property
+    def highest_rate(self) -> float:
+        """The highest learning rate of the run; of a schedule that cannot be read, what the field says."""
+        given = (self.lr_schedule or {}).get("arguments") if self.has_own_rates else None
+        if not isinstance(given, list):
+            return self.learning_rate
+        # mlx's schedules begin with their first argument; the linear one can rise to its second.
+        ends = given[: 2 if (self.lr_schedule or {}).get("name") == "linear_schedule" else 1]
+        rates = [float(rate) for rate in ends if isinstance(rate, int | float) and rate > 0]
+        return max(rates, default=self.learning_rate)
+
     def value(self, path: str) -> Any:
         """The value at a dotted path; raises `KeyError` for a path that names no field."""
         part: Any = self

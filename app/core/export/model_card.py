@@ -88,7 +88,7 @@ def _training(config: TrainConfig, summary: RunSummary) -> list[str]:
         ("Targets", summary.targets),
         ("Trained parameters", f"{summary.trainable_parameters:,}"),
         ("Iterations", f"{summary.iteration:,}"),
-        ("Learning rate", f"{config.learning_rate:g}"),
+        ("Learning rate", f"{config.highest_rate:g}"),
     ]
     if config.fine_tune_type != "full":
         rank, scale = config.lora_parameters.rank, config.lora_parameters.scale

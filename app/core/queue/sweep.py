@@ -58,6 +58,8 @@ FIELDS = {
     "temperature": "temperature",
     "updates_per_generation": "updates",
 }
+# What does nothing where the file brings its own schedule.
+RATES = ("learning_rate", "warmup")
 ADAPTER_ONLY = ("lora_parameters.", "targets")
 
 
@@ -272,6 +274,8 @@ def _is_number(text: str, *, whole: bool) -> bool:
 def _useless(path: str, config: TrainConfig) -> bool:
     if path.startswith(ADAPTER_ONLY) and config.fine_tune_type == "full":
         return True
+    if path in RATES and config.has_own_rates:
+        return True
     return path in PATHS and path not in method_of(config).parameters
 
 
@@ -291,7 +295,8 @@ def _axis_problems(config: TrainConfig, axes: Sequence[SweepAxis]) -> list[Probl
     runs = 1
     for axis in axes:
         runs *= len(axis.values)
-        if _useless(axis.path, config) and "fine_tune_type" not in paths:
+        deciding = "schedule" if axis.path in RATES else "fine_tune_type"
+        if _useless(axis.path, config) and deciding not in paths:
             problems.append(
                 Problem(
                     axis.path, tr("{label} does nothing in this setup: all runs would be alike.", label=axis.label)

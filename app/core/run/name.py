@@ -27,7 +27,7 @@ def run_name(config: TrainConfig) -> str:
     what = list(dict.fromkeys(filter(None, titles)))  # the starter's model and data say the same
     if not what:
         return config.adapter_name
-    method, rate = method_of(config), config.learning_rate
+    method, rate = method_of(config), config.highest_rate
     special = [] if method.is_stock else [method.name]
     if config.fine_tune_type == "full":
         special.append("full")

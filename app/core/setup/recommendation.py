@@ -76,6 +76,8 @@ def suggest(
     is not judged. ``inspection`` is the model that the learning rate is to suit.
     """
     found = _rate(config, inspection) + _warmup(config)
+    if config.has_own_rates:  # which no field changes
+        found = [suggestion for suggestion in found if suggestion.path != RATE_PATH]
     if config.fine_tune_type != "full":
         if examples is not None:
             found += _by_size(config, examples)
@@ -114,14 +116,14 @@ def warmth(config: TrainConfig, inspection: Inspection | None) -> float | None:
     rate = model_rate(inspection) if inspection is not None else 0.0
     if config.fine_tune_type == "full" or not rate:
         return None
-    return adapter_alpha(config) * config.learning_rate / (DEFAULT_ALPHA * rate)
+    return adapter_alpha(config) * config.highest_rate / (DEFAULT_ALPHA * rate)
 
 
 def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> list[Problem]:
     """A warning when alpha and learning rate together are far from what suits the model, or alpha is below 1."""
     if config.fine_tune_type == "full":
         return []
-    alpha, rate = adapter_alpha(config), config.learning_rate
+    alpha, rate = adapter_alpha(config), config.highest_rate
     found = []
     if alpha < 1:
         said = tr("An alpha of {alpha:g} is below 1: the adapter hardly counts.", alpha=alpha)
@@ -148,7 +150,11 @@ def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> li
         )
     else:
         said = tr("{each} 1/{warm:.0f} of what suits this model; it will learn slowly.", each=each, warm=1 / warm)
-    value = tr("the learning rate, to {value:g}", value=advice.value)
+    value = (
+        tr("the rate in lr_schedule, to {value:g}", value=advice.value)
+        if config.has_own_rates
+        else tr("the learning rate, to {value:g}", value=advice.value)
+    )
     if advice.path == SCALE_PATH:
         rank = config.lora_parameters.rank
         value = tr(
@@ -165,7 +171,7 @@ def _suited(config: TrainConfig, inspection: Inspection) -> Suggestion:
     """The learning rate that suits this model and alpha; of a tiny model, the scale that suits it and the rate."""
     rate = model_rate(inspection)
     if inspection.hidden_size < _LEAST_WIDTH:
-        wanted = rate / config.learning_rate * DEFAULT_ALPHA / config.lora_parameters.rank
+        wanted = rate / config.highest_rate * DEFAULT_ALPHA / config.lora_parameters.rank
         scale = 2.0 ** round(math.log2(wanted))
         value = min(max(scale, 2.0**-6), 8192.0)
         return Suggestion(
@@ -237,7 +243,7 @@ def _capacity(config: TrainConfig, tokens: int, selection: Selection) -> list[Su
 
 
 def _rate(config: TrainConfig, inspection: Inspection | None) -> list[Suggestion]:
-    rate = config.learning_rate
+    rate = config.highest_rate
     if config.fine_tune_type == "full":
         reason = tr(
             "Full fine-tuning wants about a tenth of LoRA's learning rate: {full_rate:g}.", full_rate=FULL_RATE

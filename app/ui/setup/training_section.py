@@ -40,7 +40,8 @@ MORE = (
 WITHOUT_DTYPE = {"dora": tr("DoRA always computes in float32"), "full": tr("There is no adapter")}
 # What other fields, or their hints, follow.
 DEPENDED_ON = ("", "iters", "epochs", "batch_size", "early_stopping.enabled", "mask_prompt", "fine_tune_type",
-               "grad_checkpoint", "optimizer")  # fmt: skip
+               "grad_checkpoint", "optimizer", "schedule", "batching", "updates_per_generation",
+               "train_mode")  # fmt: skip
 SWITCH_WIDTH = 210  # px; a check box does not shorten its text
 
 
@@ -151,12 +152,24 @@ class TrainingSection(Card):
         fields["early_stopping.patience"].setEnabled(config.early_stopping.enabled)
         fields["mask_turns"].setEnabled(config.mask_prompt)
         fields["checkpoint_layers"].setEnabled(config.grad_checkpoint)
+        self._show_rates()
         if "adapter_dtype" in fields:
             kind = config.fine_tune_type
             fields["adapter_dtype"].setEnabled(kind == "lora")
             fields["adapter_dtype"].set_hint(WITHOUT_DTYPE.get(kind, ""))
             fields["bias_correction"].setEnabled(config.optimizer in WITH_CORRECTION)
         self._show_each_other()
+
+    def _show_rates(self) -> None:
+        """Rate and warm-up count for nothing where the file brings a schedule of its own."""
+        config, fields = self._store.config, self.made_fields
+        own = config.has_own_rates
+        said = tr("As lr_schedule says: {rate} at most", rate=number_text(config.highest_rate)) if own else ""
+        fields["learning_rate"].setEnabled(not own)
+        fields["learning_rate"].set_hint(said)
+        if "warmup" in fields:
+            fields["warmup"].setEnabled(not own)
+            fields["warmup"].set_hint(tr("As lr_schedule says") if own else "")
 
     def _show_each_other(self) -> None:
         config = self._store.config

@@ -31,7 +31,7 @@ FALLBACK_EVERY = 10
 
 def calmer_hint(config: TrainConfig) -> str:
     """What to try after a loss that rose: a tenth of the learning rate, and no more than the usual one."""
-    rate = min(config.learning_rate / 10, TrainConfig().learning_rate)
+    rate = min(config.highest_rate / 10, TrainConfig().learning_rate)
     return tr("Try a learning rate of {rate:g}, a warm-up, or gradient clipping at 1.", rate=rate)
 
 

@@ -170,6 +170,16 @@ def test_examples_counted_under_the_form_s_length_say_nothing_of_another() -> No
     assert [sweep.variant_iterations(one, data) for one in lengths] == [80, 80]
 
 
+def test_rates_are_not_swept_where_the_file_has_its_own_schedule() -> None:
+    rates = {"name": "cosine_decay", "arguments": [1e-3, 20, 0.0]}
+    own = BASE.with_values({"schedule": "custom", "lr_schedule": rates})
+    assert {"learning_rate", "warmup"} & {spec.path for spec in sweep.sweepable(own)} == set()
+    with pytest.raises(UnusableError, match="Learning rate does nothing in this setup"):
+        sweep.expand(own, [SweepAxis("learning_rate", (1e-4, 1e-3))])
+    both = [SweepAxis("schedule", ("cosine", "linear")), SweepAxis("learning_rate", (1e-4, 1e-3))]
+    assert len(sweep.expand(own, both)) == 4
+
+
 def test_only_fields_that_do_something_are_offered() -> None:
     plain = {spec.path for spec in sweep.sweepable(BASE)}
     assert "lora_parameters.rank" in plain

@@ -249,3 +249,32 @@ def test_full_training_has_no_scale() -> None:
 def test_alpha_is_scale_times_rank() -> None:
     assert alpha_from_scale(32.0, 32) == 1024.0
     assert scale_from_alpha(alpha_from_scale(20.0, 8), 8) == 20.0
+
+
+@pytest.mark.parametrize(
+    "given, highest",
+    [
+        ({"name": "cosine_decay", "arguments": [2e-3, 20, 1e-7]}, 2e-3),
+        ({"name": "linear_schedule", "arguments": [0.0, 3e-3, 100]}, 3e-3),
+        ({"name": "step_decay", "arguments": [1e-2, 0.9, 10]}, 1e-2),
+        ({"name": "cosine_decay", "arguments": "2e-3"}, 1e-5),
+        ({"name": "cosine_decay", "arguments": [[2e-3]]}, 1e-5),
+        ({"name": "cosine_decay"}, 1e-5),
+        (None, 1e-5),
+    ],
+)
+def test_the_rate_of_a_schedule_in_the_file_is_the_one_that_is_judged(given: Any, highest: float) -> None:
+    own = config(learning_rate=1e-5, schedule="custom", lr_schedule=given)
+    assert own.highest_rate == highest
+    assert own.with_value("schedule", "cosine").highest_rate == 1e-5
+    plain = config(learning_rate=highest)
+    model = wide(4096)
+    said = [problem.message for problem in check_scale(own, model)]
+    assert said == [problem.message for problem in check_scale(plain, model)]
+
+
+def test_a_rate_that_counts_for_nothing_is_not_suggested() -> None:
+    rates = {"name": "cosine_decay", "arguments": [1e-3, 20, 0.0]}
+    own = config(fine_tune_type="full", schedule="custom", lr_schedule=rates)
+    assert "learning_rate" in suggested(own.with_value("schedule", "cosine"))
+    assert "learning_rate" not in suggested(own)

@@ -72,6 +72,36 @@ def test_what_does_not_matter_now_cannot_be_edited(section: TrainingSection) -> 
         assert hint.text() == said
 
 
+def test_a_schedule_of_the_file_says_the_rates(section: TrainingSection) -> None:
+    store, fields = section._store, section.fields
+    rates = {"name": "cosine_decay", "warmup": 3, "arguments": [2e-3, 20, 1e-7]}
+    store.set_many({"learning_rate": 1e-5, "lr_schedule": rates, "schedule": "custom"})
+    told = [(fields[path].isEnabled(), fields[path]._hint.text()) for path in ("learning_rate", "warmup")]
+    assert told == [(False, "As lr_schedule says: 0.002 at most"), (False, "As lr_schedule says")]
+    store.set("schedule", "cosine")
+    told = [(fields[path].isEnabled(), fields[path]._hint.text()) for path in ("learning_rate", "warmup")]
+    assert told == [(True, ""), (True, "")]
+
+
+@pytest.mark.parametrize(
+    "path, value, iterations",
+    [("train_mode", "grpo", 200), ("updates_per_generation", 2, 400), ("batching", "file_order", 198)],
+)
+def test_iterations_follow_whatever_the_epochs_are_made_of(
+    section: TrainingSection, path: str, value: object, iterations: int
+) -> None:
+    """200 examples in batches of 3: 67 an epoch, or 66 whole ones; in batches of 2 and used twice, 200."""
+    store, sampled = section._store, path == "updates_per_generation"
+    if sampled:
+        store.set("train_mode", "grpo")
+    store.set_many({"epochs": 2.0 if sampled else 3.0, "batch_size": 2 if sampled else 3})
+    if path == "train_mode":
+        store.set_many({"epochs": 1.0, "batch_size": 2, "updates_per_generation": 2})
+    section.set_train_examples(200)
+    store.set(path, value)
+    assert store.config.iters == iterations
+
+
 def test_what_a_method_does_not_use_is_left_out_with_its_block(section: TrainingSection) -> None:
     def shown(path: str) -> bool:
         return section.fields[path].isVisibleTo(section)
