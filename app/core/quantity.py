@@ -82,9 +82,9 @@ def token_rate_text(per_second: float) -> str:
 
 
 def percent_text(percent: float) -> str:
-    """3.56 %, 0.0412 %, 100 %."""
+    """3.56 %, 0.0412 %, 100 %; an adapter can be larger than its model: 116 %."""
     if percent >= 99.995:
-        return f"100{GAP}%"
+        return f"{grouped(percent)}{GAP}%"
     return f"{percent:.2f}{GAP}%" if percent >= 0.1 or percent == 0 else f"{percent:.2g}{GAP}%"
 
 

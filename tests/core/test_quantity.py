@@ -117,3 +117,9 @@ def test_no_text_lets_a_line_break_before_a_unit() -> None:
     units = re.compile(r"\} (?:GB|MB|kB|GB/s|MB/s|tokens/s|ms|min|s|h|%)(?![\w/])")
     found = [f"{where}: {text}" for where, text in texts_of_the_window() if units.search(text)]
     assert found == []
+
+
+def test_an_adapter_larger_than_its_model_is_told_as_such() -> None:
+    """Rank 512 on 576 wide layers of a model with 135 million parameters trains more than these."""
+    told = [percent_text(percent) for percent in (99.99, 99.996, 100.4, 115.6, 1234.5)]
+    assert told == ["99.99\u00a0%", "100\u00a0%", "100\u00a0%", "116\u00a0%", "1,234\u00a0%"]

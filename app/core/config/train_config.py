@@ -646,7 +646,7 @@ class TrainConfig(_Part):
 
     @property
     def has_own_rates(self) -> bool:
-        """Whether the learning rate is what the file's ``lr_schedule`` says: then its own field counts for nothing."""
+        """Whether the file's ``lr_schedule`` says the learning rate: then its own field counts for nothing."""
         return self.schedule == "custom" and bool(self.lr_schedule)
 
     @property

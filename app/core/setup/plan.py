@@ -9,7 +9,6 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.report import DataReport
 from app.core.setup.chosen_method import method_of
 
-
 # What the counts of examples that have something to learn depend on, beside the rows themselves.
 COUNTED_PATHS = (
     "valid_fraction", "test_fraction", "seed", "group_feature", "batch_size", "batching", "max_seq_length",

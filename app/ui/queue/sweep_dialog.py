@@ -37,8 +37,8 @@ from app.core.queue.sweep import (
     total_iterations,
     value_words,
     variant_errors,
+    variant_iterations,
 )
-from app.core.setup import plan
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.runs.table import DOT, dot
 from app.ui.widget import theme
