@@ -82,7 +82,7 @@ def test_one_that_is_let_go_of_lives_on_and_keeps_its_log(qtbot: QtBot, tmp_path
 
 
 def test_ends_of_those_that_were_let_go_of_are_seen_at_the_next(qtbot: QtBot) -> None:
-    first, second = started("pass"), started("pass")
+    first, second = started("pass"), started(WAITING)
     number = first.process_id
     first.let_go()
     qtbot.waitUntil(lambda: is_gone(number))
