@@ -27,7 +27,7 @@ def export(
         Path | None, typer.Option(metavar="DIR", help="The new folder; it must not exist.", file_okay=False)
     ] = None,
     checkpoint: Annotated[
-        str, typer.Option(help="best, last or the number of an iteration; else what the run keeps.")
+        str, typer.Option(help="best, last, kept or the number of an iteration; else what the run keeps.")
     ] = "",
     scale: Annotated[
         float | None, typer.Option(min=0.0, help="How strongly the adapter acts: 1 as trained, 0 as the base.")

@@ -23,7 +23,7 @@ def serve(
         str, typer.Argument(metavar="RUN", help="A run (its folder or name), an adapter's folder, or a checkpoint.")
     ],
     checkpoint: Annotated[
-        str, typer.Option(help="best, last or the number of an iteration; else what the run keeps.")
+        str, typer.Option(help="best, last, kept or the number of an iteration; else what the run keeps.")
     ] = "",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 finds a free one.")] = 0,
     key: Annotated[str, typer.Option(help="The API key that programs must have; one is made unless given.")] = "",

@@ -92,12 +92,12 @@ def short_label(candidate: Candidate) -> str:
     if candidate.adapter == run.best:
         return tr("Best")
     kept = run.adapters / ADAPTER_FILE
-    if _same_weights(kept, run.best / ADAPTER_FILE):
+    if same_weights(kept, run.best / ADAPTER_FILE):
         return tr("Kept: best")
-    return tr("Kept: last") if last is not None and _same_weights(kept, last[1]) else tr("Kept")
+    return tr("Kept: last") if last is not None and same_weights(kept, last[1]) else tr("Kept")
 
 
-def _same_weights(one: Path, other: Path) -> bool:
+def same_weights(one: Path, other: Path) -> bool:
     """Whether two files of weights are the same, as far as their sizes and some pieces of them tell."""
     try:
         size = one.stat().st_size
@@ -122,7 +122,7 @@ def first_other(candidates: list[Candidate], here: set[Path | None]) -> Candidat
     others = (
         one
         for one in candidates
-        if one.adapter is not None and not any(_same_weights(_weights(one.adapter), file) for file in files)
+        if one.adapter is not None and not any(same_weights(_weights(one.adapter), file) for file in files)
     )
     return next(others, candidates[0] if candidates else None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.compare.candidate import base_of, candidate_of, has_weights
+from app.core.compare.candidate import base_of, candidate_of, same_weights
 from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
@@ -15,7 +15,7 @@ from app.core.run.name import folder_word
 from app.core.run.note import given_name
 from app.core.setup.config_file import load_config
 
-_BEST, _LAST = "best", "last"
+_BEST, _LAST, _KEPT = "best", "last", "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ def export_source(path: Path, checkpoint: str = "") -> ExportSource:
     """The adapter that ``path`` and ``checkpoint`` mean.
 
     ``path`` is a run, an adapter's folder, or a checkpoint's file; ``checkpoint`` chooses among those of a folder:
-    ``best``, ``last`` or the number of an iteration, by default what its run keeps. Raises `UnusableError`.
+    ``best``, ``last``, ``kept`` where that is neither, or the number of an iteration; by default what its run keeps.
+    Raises `UnusableError`.
     """
     place = path.expanduser()
     if not place.exists():
@@ -62,38 +63,54 @@ def export_source(path: Path, checkpoint: str = "") -> ExportSource:
 
 def checkpoints(path: Path) -> list[tuple[str, str]]:
     """What `export_source` takes as ``checkpoint`` for a run, each with its words; what the run keeps first."""
-    adapters = _adapters(path)
-    kept = _kept(adapters)
-    found = []
-    if has_weights(adapters / _BEST):
-        found.append((_BEST, tr("Best in validation")))
-    if has_weights(adapters):
-        place = 0 if kept in ("last", "balanced") else len(found)
-        found.insert(place, (_LAST, tr("Kept") if kept == "balanced" else tr("Last")))
-    return found + [(str(number), tr("Iteration {number:,}", number=number)) for number in _numbers(adapters)]
+    return [(word, said) for word, (said, _) in _offered(_adapters(path)).items()]
 
 
 def _weights(place: Path, checkpoint: str) -> Path:
-    adapters, known = _adapters(place), [name for name, _ in checkpoints(place)]
-    if not known:
+    offered = _offered(_adapters(place))
+    if not offered:
         said = tr("There is no adapter in {place}.", place=place)
         hint = tr("A run has one after its first checkpoint.")
         raise UnusableError([Problem("source", said, hint=hint)])
-    chosen = checkpoint.strip() or known[0]
-    if chosen.isdigit():
+    chosen = checkpoint.strip() or next(iter(offered))
+    if chosen.isdecimal():
         chosen = str(int(chosen))
-    if chosen not in known:
+    if chosen not in offered:
         said = tr("{place} has no checkpoint “{checkpoint}”.", place=place, checkpoint=checkpoint)
-        raise UnusableError([Problem("checkpoint", said, hint=tr("It has {known}.", known=", ".join(known)))])
-    if chosen in (_BEST, _LAST):
-        folder = adapters / _BEST if chosen == _BEST else adapters
-        own = folder / ADAPTER_FILE
-        return own if own.is_file() else folder / PEFT_FILE
-    return next(file for file in adapters.glob(f"*_{ADAPTER_FILE}") if _number(file) == int(chosen))
+        raise UnusableError([Problem("checkpoint", said, hint=tr("It has {known}.", known=", ".join(offered)))])
+    return offered[chosen][1]
 
 
-def _kept(adapters: Path) -> str:
-    """Which weights the run was to keep; empty where nothing says so."""
+def _offered(adapters: Path) -> dict[str, tuple[str, Path]]:
+    """The weights of a folder by their words, each with what people read and its file; what is kept first.
+
+    What the adapter's own file holds depends on how its run ended: a copy of the best, the best balance, or the last
+    weights. So its content tells it; where it has others, the last ones are those of the newest checkpoint.
+    """
+    own, best = (_file_in(place) for place in (adapters, adapters / _BEST))
+    numbered, wanted = _numbered(adapters), _wanted(adapters)
+    newest = next(iter(numbered.values()), None)
+    is_best = own is not None and best is not None and same_weights(own, best)
+    last = own
+    if own is None or ((is_best or wanted in ("best", "balanced")) and newest and not same_weights(own, newest)):
+        last = newest
+    elif newest is None and (wanted == "balanced" or (is_best and wanted == "best")):
+        last = None  # its checkpoints are gone
+    keeps_best = own is None or (is_best and wanted not in ("last", "balanced"))
+    files = {_BEST: (tr("Best in validation"), best), _LAST: (tr("Last"), last)}
+    if not keeps_best:
+        word = _LAST if own == last else _KEPT
+        files = {word: files.get(word, (tr("Kept"), own))} | files
+    files |= {str(number): (tr("Iteration {number:,}", number=number), file) for number, file in numbered.items()}
+    return {word: (said, file) for word, (said, file) in files.items() if file is not None}
+
+
+def _file_in(folder: Path) -> Path | None:
+    return next((file for name in (ADAPTER_FILE, PEFT_FILE) if (file := folder / name).is_file()), None)
+
+
+def _wanted(adapters: Path) -> str:
+    """Which weights the run was to end with; empty where nothing says so."""
     try:
         return str(parsed_json((adapters / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("final_adapter", ""))
     except (OSError, ValueError, AttributeError):
@@ -104,14 +121,16 @@ def _adapters(place: Path) -> Path:
     return RunDir(place).adapters if (RunDir(place).adapters / ADAPTER_CONFIG).is_file() else place
 
 
-def _numbers(adapters: Path) -> list[int]:
-    found = [_number(file) for file in adapters.glob(f"*_{ADAPTER_FILE}")]
-    return sorted((number for number in found if number is not None), reverse=True)
+def _numbered(adapters: Path) -> dict[int, Path]:
+    """The numbered checkpoints, the newest first."""
+    files = ((_number(file), file) for file in adapters.glob(f"*_{ADAPTER_FILE}"))
+    found = ((number, file) for number, file in files if number is not None)
+    return dict(sorted(found, reverse=True))
 
 
 def _number(file: Path) -> int | None:
     word = file.name.removesuffix(f"_{ADAPTER_FILE}")
-    return int(word) if word.isdigit() else None
+    return int(word) if word.isdecimal() else None
 
 
 def _config_folder(file: Path) -> Path | None:

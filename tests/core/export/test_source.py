@@ -60,7 +60,7 @@ def test_a_checkpoint_is_chosen_by_its_word_or_its_iteration(tmp_path: Path) -> 
     [
         ("best", "best/adapters.safetensors", ("best", "Best in validation")),
         ("last", "adapters.safetensors", ("last", "Last")),
-        ("balanced", "adapters.safetensors", ("last", "Kept")),
+        ("balanced", "adapters.safetensors", ("kept", "Kept")),
     ],
 )
 def test_by_itself_it_is_what_the_run_keeps(kept: str, file: str, first: tuple[str, str], tmp_path: Path) -> None:
@@ -72,6 +72,36 @@ def test_by_itself_it_is_what_the_run_keeps(kept: str, file: str, first: tuple[s
     assert export_source(run.path).adapter == run.adapters / file
     assert checkpoints(run.path)[0] == first
     assert export_source(run.path, "best").adapter == run.best / "adapters.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "own", "words", "by_itself", "last"),
+    [
+        ("best", b"30", "best last 60 30", "best/adapters.safetensors", "0000060_adapters.safetensors"),
+        ("best", b"60", "last best 60 30", "adapters.safetensors", "adapters.safetensors"),
+        ("best", b"55", "kept best last 60 30", "adapters.safetensors", "0000060_adapters.safetensors"),
+        ("balanced", b"60 by half", "kept best last 60 30", "adapters.safetensors", "0000060_adapters.safetensors"),
+        ("balanced", b"60", "last best 60 30", "adapters.safetensors", "adapters.safetensors"),
+        ("last", b"60", "last best 60 30", "adapters.safetensors", "adapters.safetensors"),
+        ("", b"65", "last best 60 30", "adapters.safetensors", "adapters.safetensors"),
+        ("best", b"", "best last 60 30", "best/adapters.safetensors", "0000060_adapters.safetensors"),
+    ],
+)
+def test_the_last_weights_are_not_those_that_took_their_place(
+    wanted: str, own: bytes, words: str, by_itself: str, last: str, tmp_path: Path
+) -> None:
+    """A run that ends puts others where its last ones were; one that is stopped may not have measured any."""
+    adapters = weighted(tmp_path / "tuned")
+    weighted(adapters / "best")
+    for file, held in (("best/", b"30"), ("0000030_", b"30"), ("0000060_", b"60"), ("", own)):
+        (adapters / f"{file}adapters.safetensors").write_bytes(held)
+    if not own:
+        (adapters / "adapters.safetensors").unlink()
+    (adapters / "adapter_config.json").write_text(json.dumps({"model": "/m", "final_adapter": wanted}))
+    assert [word for word, _ in checkpoints(adapters)] == words.split()
+    assert export_source(adapters).adapter == adapters / by_itself
+    assert export_source(adapters, "last").adapter == adapters / last
+    assert export_source(adapters, "best").adapter == adapters / "best/adapters.safetensors"
 
 
 @pytest.mark.parametrize(
