@@ -166,10 +166,6 @@ def _weights(job: MergeJob, count: int) -> list[float]:
     return weights
 
 
-def _is_finite(part: Any) -> bool:
-    return all(bool(mx.isfinite(part[leaf]).all()) for leaf in ("lora_a", "lora_b"))
-
-
 def _refuse_unlike(sources: Sequence[ExportSource], adapters: Sequence[Adapter]) -> None:
     kinds = (LoRALinear, LoRAEmbedding, LoRASwitchLinear)
     problems = []
@@ -183,15 +179,6 @@ def _refuse_unlike(sources: Sequence[ExportSource], adapters: Sequence[Adapter])
         elif odd := next((p for p in adapter.parts.values() if not isinstance(p, kinds)), None):
             problems.append(
                 Problem("adapters", tr("{label} has a {name}.", label=source.label, name=type(odd).__name__))
-            )
-        elif broken := next((path for path, part in adapter.parts.items() if not _is_finite(part)), None):
-            said = tr(
-                "{label} has values in {broken} that are no numbers; so would the merged adapter.",
-                label=source.label,
-                broken=broken,
-            )
-            problems.append(
-                Problem("adapters", said, hint=tr("Its training went astray: take an earlier checkpoint."))
             )
     if problems:
         raise UnusableError(problems)

@@ -227,6 +227,10 @@ def _read_weights(file: Path) -> Arrays:
         ) from error
     if not isinstance(weights, dict) or not weights:
         raise UnusableError([adapter_problem(tr("The file holds no weights."), file)])
+    if broken := next((name for name, array in weights.items() if not mx.isfinite(array).all().item()), ""):
+        said = tr("The adapter has values in {broken} that are no numbers.", broken=broken)
+        hint = tr("Its training went astray: take an earlier checkpoint.")
+        raise UnusableError([adapter_problem(said, file, hint)])
     return weights
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from mlx_lm import load
 from app.core.problem import UnusableError
 from app.worker.model.adapter_switch import AdapterSwitch, adapter_files
 from tests.worker.answering_model import make_adapter, make_model
+from tests.worker.training import saved_arrays
 
 TOKENS = mx.array([[5, 9, 20, 33, 100, 7]])
 KINDS = ("lora", "dora", "full")
@@ -204,3 +206,26 @@ def _edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     config = json.loads(file.read_text())
     change(config)
     file.write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+def test_an_adapter_whose_values_are_no_numbers_is_none(
+    models: Path, tmp_path: Path, kind: str, value: float
+) -> None:
+    """It would answer with one token for ever, and be the same as its base on every example."""
+    astray = shutil.copytree(models / f"dense-{kind}", tmp_path / "astray")
+    arrays = saved_arrays(astray / "adapters.safetensors")
+    name = sorted(arrays)[-1]
+    flat = arrays[name].flatten()
+    flat[-1] = value
+    arrays[name] = flat.reshape(arrays[name].shape)
+    mx.save_safetensors(str(astray / "adapters.safetensors"), arrays)
+    with pytest.raises(UnusableError) as caught:
+        AdapterSwitch(load(str(models / "dense"))[0]).load(astray)
+    (told,) = caught.value.problems
+    assert (told.path, told.file) == ("adapter_path", str((astray / "adapters.safetensors").resolve()))
+    assert told.text == (
+        f"The adapter has values in {name} that are no numbers. "
+        "Its training went astray: take an earlier checkpoint."
+    )
