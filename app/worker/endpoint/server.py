@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hmac
 import json
+import math
 import socket
 import socketserver
 import threading
@@ -17,17 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.models.cache import LRUPromptCache, make_prompt_cache
-from mlx_lm.server import APIHandler, CompletionRequest, ModelProvider, ResponseGenerator
+from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.server import APIHandler, CompletionRequest, ModelProvider
 
 from app.core.export.endpoint import FIRST_PORT, LOOPBACK, PORTS_TRIED
 from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.job import ServeJob
 from app.core.refusal import reason_of
+from app.worker.endpoint.answer import AnswerGenerator
 from app.worker.model.adapter_switch import AdapterSwitch
 from app.worker.model.loading import load_model
-from app.worker.token.tokenizer import top_k_problems
+from app.worker.token.tokenizer import known_ids, top_k_problems
 
 DEFAULT_NAME = "default_model"  # what mlx-lm's server calls its own where a request names none
 CONNECT_S = 0.2
@@ -60,7 +62,9 @@ class TunedProvider(ModelProvider):
         self.fault: Exception | None = None
 
     def load_default(self) -> None:
-        """Loads; ``settled`` is set at its end, and ``fault`` is what went wrong."""
+        """Loads, once; ``settled`` is set at its end, and ``fault`` is what went wrong."""
+        if self.settled.is_set():
+            return
         try:
             self.model, self.tokenizer = load_model(self._base)
             if problems := top_k_problems(self._top_k, self.tokenizer):
@@ -105,7 +109,12 @@ class EndpointHandler(APIHandler):
         started = time.monotonic()
         with suppress(ConnectionError):  # whoever asked has gone
             if self._is_allowed():
-                super().do_POST()
+                try:
+                    super().do_POST()
+                except ConnectionError:
+                    raise
+                except Exception as error:
+                    self._tell_fault(error)
         self._answering(self.path, self._status, time.monotonic() - started)
 
     def do_GET(self) -> None:
@@ -133,6 +142,36 @@ class EndpointHandler(APIHandler):
                 raise ValueError(tr("Only text can be answered here."))
         return super().handle_chat_completions()
 
+    def handle_completion(self, request: CompletionRequest, stop_words: Any) -> None:
+        """Refuses what would be answered otherwise than it was asked."""
+        if said := self._hindrance(stop_words):
+            self._say(400, {"error": said})
+        else:
+            super().handle_completion(request, stop_words)
+
+    def _hindrance(self, stop_words: Any) -> str:
+        tokenizer = self.response_generator.model_provider.tokenizer
+        known = known_ids(tokenizer)
+        if not isinstance(stop_words, list) or not all(isinstance(one, str) and one for one in stop_words):
+            return tr("`stop` must be a text, or a list of texts; none of them empty.")
+        if self.body.get("n") not in (None, 1):
+            return tr("One answer to a request is given here: `n` must be 1.")
+        if odd := next((name for name, value in self.body.items() if _is_no_number(value)), ""):
+            return tr("`{name}` must be a number.", name=odd)
+        if known and any(not 0 <= token < known for token in self.logit_bias or ()):
+            # MLX would write beside its array, which ends the process.
+            return tr("`logit_bias` names a token that the model does not have: it has {known:,}.", known=known)
+        return " ".join(one.message for one in top_k_problems(self.top_k, tokenizer))
+
+    def _tell_fault(self, error: Exception) -> None:
+        """Where an answer has begun to arrive, its end is the fault."""
+        tree = {"error": {"message": str(error), "type": "server_error"}}
+        if getattr(self, "stream", False) is True:
+            self.wfile.write(f"data: {json.dumps(tree)}\n\n".encode())
+            return
+        self._headers_buffer: list[bytes] = []  # what was to be said of an answer
+        self._say(500, tree)
+
     def _is_allowed(self) -> bool:
         given = self.headers.get("Authorization", "").encode("utf-8", "replace")
         if hmac.compare_digest(given, f"Bearer {self._key}".encode()):
@@ -152,6 +191,10 @@ class EndpointHandler(APIHandler):
 
 
 _HANDLER: Any = EndpointHandler  # replaced by one that has the model, before a request is taken
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)  # which Python reads in JSON
 
 
 def _kind(part: Any) -> Any:
@@ -181,7 +224,7 @@ class EndpointServer:
 
     def begin(self, provider: TunedProvider, name: str, key: str, answering: Answering) -> None:
         """Loads the model in a thread of its own and answers from then on; ``provider`` tells when it is loaded."""
-        self._generator = ResponseGenerator(provider, LRUPromptCache(provider.cli_args.prompt_cache_size))
+        self._generator = AnswerGenerator(provider, provider.cli_args.prompt_cache_size)
         handler: Any = partial(EndpointHandler, self._generator, name=name, key=key, answering=answering)
         self._http.RequestHandlerClass = handler
         threading.Thread(target=self._http.serve_forever, args=(0.1,), daemon=True, name="endpoint").start()

@@ -199,6 +199,9 @@ def test_one_model_is_loaded_with_its_adapter_at_its_strength(provider: Any) -> 
         assert str(caught.value) == said
     provider.of.caches = [Cache(), object()]
     provider.load_default()
+    assert provider.is_batchable, "it was loaded"
+    provider.settled.clear()
+    provider.load_default()
     assert not provider.is_batchable
 
 
@@ -337,12 +340,11 @@ def test_the_server_begins_with_the_model_and_ends_what_it_answers(monkeypatch: 
     calls: list[Any] = []
     generator = SimpleNamespace(_stop=False, _generation_thread=SimpleNamespace(join=calls.append))
 
-    def generating(provider: Any, cache: Any) -> Any:
-        calls.append((provider, cache))
+    def generating(provider: Any, prompts: int) -> Any:
+        calls.append((provider, prompts))
         return generator
 
-    monkeypatch.setattr(server_module, "ResponseGenerator", generating)
-    monkeypatch.setattr(server_module, "LRUPromptCache", lambda size: f"cache of {size}")
+    monkeypatch.setattr(server_module, "AnswerGenerator", generating)
     made = EndpointServer(0)
     provider: Any = SimpleNamespace(cli_args=SimpleNamespace(prompt_cache_size=10))
     made.begin(provider, "tuned", KEY, lambda *_: None)
@@ -350,7 +352,7 @@ def test_the_server_begins_with_the_model_and_ends_what_it_answers(monkeypatch: 
     with socket.create_connection((str(host), int(port)), 30):
         pass
     made.end(1.5)
-    assert calls == [(provider, "cache of 10"), 1.5]
+    assert calls == [(provider, 10), 1.5]
     assert generator._stop
     handler: Any = made._http.RequestHandlerClass
     assert handler.keywords["name"] == "tuned"

@@ -116,6 +116,58 @@ def test_a_streamed_answer_is_the_same_in_pieces(serving: Serving, greedy: str) 
     assert "".join(texts) == greedy
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("seed", [None, 3])
+def test_a_stop_word_ends_an_answer_in_whatever_tokens_it_is_said(
+    serving: Serving, greedy: str, stream: bool, seed: int | None
+) -> None:
+    """mlx-lm takes one out of the text where it is said in other tokens than alone, and goes on."""
+    middle = len(greedy) // 2
+    _, whole = serving.post(body())
+    serving.told()
+    for word in (greedy[middle], greedy[middle : middle + 7], f"{greedy[middle - 2 : middle]}§"):
+        _, answer = serving.post(body(stop=[word, "§"], stream=stream, seed=seed))
+        serving.told()
+        first = [one["choices"][0] for one in (answer if stream else [answer])]
+        said = "".join((one.get("delta") or one.get("message") or {}).get("content") or "" for one in first)
+        assert said == greedy.partition(word)[0]
+        assert first[-1]["finish_reason"] == ("stop" if word in greedy else whole["choices"][0]["finish_reason"])
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"stop": 5}, "`stop` must be a text, or a list of texts; none of them empty."),
+        ({"stop": ["a", 5]}, "`stop` must be a text, or a list of texts; none of them empty."),
+        ({"stop": [""]}, "`stop` must be a text, or a list of texts; none of them empty."),
+        ({"n": 2}, "One answer to a request is given here: `n` must be 1."),
+        ({"temperature": float("nan")}, "`temperature` must be a number."),
+        ({"logit_bias": {"1280": 1}}, "`logit_bias` names a token that the model does not have: it has 1,280."),
+        ({"logit_bias": {"-1": 1}}, "`logit_bias` names a token that the model does not have: it has 1,280."),
+        ({"top_k": 1280}, "`top_k` is 1,280, and the model has 1,280 tokens to choose from."),
+    ],
+)
+def test_what_would_be_answered_otherwise_is_refused(serving: Serving, more: dict[str, Any], said: str) -> None:
+    assert serving.post(body(**more)) == (400, {"error": said})
+    serving.told()
+
+
+def test_a_request_that_fails_in_the_middle_ends_no_others(serving: Serving, greedy: str) -> None:
+    """The thread that generates ended with it, and nobody was answered any more."""
+    asked = urllib.request.Request(
+        f"{serving.endpoint.url}/completions", b'{"prompt": ""}', {"Authorization": f"Bearer {KEY}"}
+    )
+    for _ in range(2):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(asked, timeout=60)
+        with caught.value as answer:
+            assert (answer.code, json.loads(answer.read())["error"]["type"]) == (500, "server_error")
+        assert serving.told().status == 500
+        _, found = serving.post(body())
+        assert found["choices"][0]["message"]["content"] == greedy
+        serving.told()
+
+
 @pytest.mark.torch
 def test_openais_client_gets_it_too(serving: Serving, greedy: str) -> None:
     import openai
