@@ -37,8 +37,8 @@ def export_source(path: Path, checkpoint: str = "") -> ExportSource:
     """The adapter that ``path`` and ``checkpoint`` mean.
 
     ``path`` is a run, an adapter's folder, or a checkpoint's file; ``checkpoint`` chooses among those of a folder:
-    ``best``, ``last``, ``kept`` where that is neither, or the number of an iteration; by default what its run keeps.
-    Raises `UnusableError`.
+    ``best``, ``last``, ``kept`` where that is neither, or the number of an iteration, by default what its run
+    keeps. Raises `UnusableError`.
     """
     place = path.expanduser()
     if not place.exists():
@@ -84,8 +84,8 @@ def _weights(place: Path, checkpoint: str) -> Path:
 def _offered(adapters: Path) -> dict[str, tuple[str, Path]]:
     """The weights of a folder by their words, each with what people read and its file; what is kept first.
 
-    What the adapter's own file holds depends on how its run ended: a copy of the best, the best balance, or the last
-    weights. So its content tells it; where it has others, the last ones are those of the newest checkpoint.
+    What the adapter's own file holds depends on how its run ended: a copy of the best, the best balance, or the
+    last weights. So its content tells it; where it has others, the last ones are those of the newest checkpoint.
     """
     own, best = (_file_in(place) for place in (adapters, adapters / _BEST))
     numbered, wanted = _numbered(adapters), _wanted(adapters)

@@ -1,7 +1,7 @@
 """Answers of mlx-lm's server as OpenAI's protocol has them: a stop word ends one, and a fault ends no later ones.
 
-mlx-lm ends an answer at a stop word only where the model says it in the very tokens that the word alone has; said in
-other tokens, it is taken out of the text, which goes on. And what fails in the thread that generates ends the thread.
+mlx-lm ends an answer at a stop word only where the model says it in the very tokens that the word alone has. Said
+in others, it is taken out of the text, which goes on. And what fails in the thread that generates ends the thread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mlx_lm.server import Response, ResponseGenerator
 
 
 def until_stop(pieces: Iterable[Response], words: Sequence[str]) -> Iterator[Response]:
-    """The pieces of an answer up to the stop word that is whole first; what may become one is held back until it is known."""
+    """The pieces of an answer up to the stop word that is whole first; what may become one is held back."""
     held = ""
     for piece in pieces:
         if piece.finish_reason == "stop":  # what this piece says is not taken into the answer

@@ -95,7 +95,12 @@ def merged_adapter(
     job: MergeJob,
     progress: Progress,
 ) -> Adapter:
-    """The adapter that the others come to, of one rank in every module; a module that some lack has the others'."""
+    """The adapter that the others come to, of one rank in every module; a module that some lack has the others'.
+
+    One of weight 0 is left out: TIES would let it vote on signs, and average over its entries.
+    """
+    adapters = [adapter for adapter, weight in zip(adapters, weights, strict=True) if weight]
+    weights = [weight for weight in weights if weight]
     paths = list(dict.fromkeys(path for adapter in adapters for path in adapter.parts))
     random = np.random.default_rng(job.seed)
     found: dict[str, Factors] = {}

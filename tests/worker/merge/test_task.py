@@ -71,9 +71,12 @@ def test_the_sum_is_exact_written_for_mlx_lm_and_measured(place: Path, tmp_path:
     assert (kept["method"], kept["columns"]) == ("linear", found["columns"])
 
 
-def test_one_adapter_of_weight_1_beside_one_of_0_is_itself(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["linear", "ties", "dare_linear", "dare_ties"])
+def test_one_adapter_of_weight_1_beside_one_of_0_is_itself(place: Path, tmp_path: Path, method: str) -> None:
     data = place / "data" / "valid.jsonl"
-    found, _ = merged(tmp_path, adapters=(place / "a", place / "b"), weights=(1.0, 0.0), data=data)
+    both_of = (place / "a", place / "b")
+    found, _ = merged(tmp_path, adapters=both_of, weights=(1.0, 0.0), data=data, method=method, density=1.0)
+    assert found["rank"] == 4, "that of the one"
     _, first, _, both = (one["loss"] for one in found["columns"])
     assert both == pytest.approx(first, rel=1e-5)
     assert found["path"] == ""
