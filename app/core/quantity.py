@@ -6,11 +6,16 @@ Between a number and its unit stands a space at which no line breaks.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
-from app.core.language import grouped, joined, tr, trn
+from app.core.language import grouped, joined, language, tr, trn
 
 GAP = "\N{NO-BREAK SPACE}"
+# Thousands that are kept apart, all by the same sign; a comma is none where it is the point of decimals.
+_GROUPED = re.compile(
+    r"[-+]?[1-9]\d{0,2}(?:(?P<gap>[,' \u00a0\u202f\u2019])\d{3})(?:(?P=gap)\d{3})*(?:\.\d*)?(?:[eE][-+]?\d+)?"
+)
 LEAST_LOSS = 9.995e-5  # of a loss, in nats; what is smaller could only be written with an exponent
 
 
@@ -119,3 +124,20 @@ def duration_text(seconds: float) -> str:
     if whole < 3600:
         return f"{round(whole / 60)}{GAP}min"
     return f"{whole // 3600}{GAP}h {minutes}"
+
+
+def typed_number(text: str) -> float | None:
+    """The number that somebody means who types ``1e-4``, ``4,096``, ``1 024`` or, in German, ``0,5``.
+
+    None where it is none, or where nobody can know which: an English ``0,5``.
+    """
+    plain = text.strip().replace("−", "-")
+    if language() == "de" and plain.count(",") == 1 and "." not in plain:
+        plain = plain.replace(",", ".")
+    elif (found := _GROUPED.fullmatch(plain)) and not (language() == "de" and found["gap"] == ","):
+        plain = plain.replace(found["gap"], "")
+    try:
+        number = float(plain)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

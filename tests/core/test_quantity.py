@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 
+from app.core.language import choose_language
 from app.core.quantity import (
     bytes_text,
     duration_text,
@@ -19,6 +20,7 @@ from app.core.quantity import (
     rate_text,
     short_count,
     tick_texts,
+    typed_number,
 )
 from tests import ROOT
 
@@ -123,3 +125,26 @@ def test_an_adapter_larger_than_its_model_is_told_as_such() -> None:
     """Rank 512 on 576 wide layers of a model with 135 million parameters trains more than these."""
     told = [percent_text(percent) for percent in (99.99, 99.996, 100.4, 115.6, 1234.5)]
     assert told == ["99.99\u00a0%", "100\u00a0%", "100\u00a0%", "116\u00a0%", "1,234\u00a0%"]
+
+
+@pytest.mark.parametrize(
+    ("text", "english", "german"),
+    [
+        ("1e-4", 1e-4, 1e-4), (" 2048 ", 2048, 2048), ("−2", -2, -2), (".5", 0.5, 0.5), ("4_0", 40, 40),
+        ("4,096", 4096, 4.096), ("1,500", 1500, 1.5), ("12,345,678", 12_345_678, None),
+        ("1,234.5", 1234.5, None), ("1 024", 1024, 1024), ("1\u202f024", 1024, 1024), ("1'024", 1024, 1024),
+        ("0,0001", None, 1e-4), ("1,5", None, 1.5), ("0,500", None, 0.5), ("−2,5", None, -2.5),
+        ("3,5e-4", None, 3.5e-4), ("1,2,3", None, None), ("1 02", None, None), ("1,024 000", None, None),
+        ("1.234,5", None, None), ("inf", None, None), ("nan", None, None), ("1e999", None, None), ("", None, None),
+        ("x", None, None), (",", None, None),
+    ],
+)  # fmt: skip
+def test_a_typed_number_is_what_its_writer_means_or_none(
+    text: str, english: float | None, german: float | None
+) -> None:
+    assert typed_number(text) == english
+    choose_language("de")
+    try:
+        assert typed_number(text) == german
+    finally:
+        choose_language("en")

@@ -19,7 +19,8 @@ Texts = Sequence[str]
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 ANSWER_FORMAT = re.compile(r"\s*<think>.*?\S.*?</think>\s*<answer>.*?\S.*?</answer>\s*", re.DOTALL)
-NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?")
+THOUSANDS = r"[1-9]\d{0,2}(?:,\d{3})+"
+NUMBER = re.compile(rf"[-−]?(?:{THOUSANDS}(?!\d)(?:\.\d+)?|\d+(?:[.,]\d+)?)")
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 # Characters of an answer beyond which the reward for a short one falls.
 SHORT = 200
@@ -216,8 +217,13 @@ def _same_number(text: str, wanted: str) -> bool:
 
 
 def _last_number(text: str) -> float | None:
+    """``1,234`` is a thousand and more; any other comma is a point, as many languages have it."""
     numbers = NUMBER.findall(text)
-    return float(numbers[-1].replace(",", "").replace("−", "-")) if numbers else None
+    if not numbers:
+        return None
+    last = numbers[-1].replace("−", "-")
+    is_grouped = re.fullmatch(rf"-?{THOUSANDS}(?:\.\d+)?", last)
+    return float(last.replace(",", "" if is_grouped else "."))
 
 
 def _tagged(text: str) -> str:

@@ -247,7 +247,8 @@ class Field(QWidget):
             said = tr("“{text}” is not a whole number.", text=text)
         else:
             said = tr("“{text}” is not a number.", text=text)
-        self._set_own(Problem(self.path, said, hint=self.takes_text()))
+        point = tr("A comma stands between thousands; decimals have a point.") if "," in text else ""
+        self._set_own(Problem(self.path, said, hint=" ".join(filter(None, (point, self.takes_text())))))
 
     def _on_changed(self, path: str) -> None:
         if path in ("", self.path):

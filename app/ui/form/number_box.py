@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QLabel, QWidget
 
 from app.core.config.train_config import FieldSpec
 from app.core.language import tr, trn
+from app.core.quantity import typed_number
 from app.ui.platform.scrolling import is_turned
 from app.ui.widget import theme
 
@@ -133,12 +134,8 @@ class NumberBox(QAbstractSpinBox):
         return tr("{label} takes {range_text}.", label=spec.label, range_text=spec.range_text)
 
     def _parse(self, text: str) -> float | int | None:
-        plain = text.replace(",", "").replace("_", "").replace("\u202f", "").replace(" ", "").replace("−", "-")
-        try:
-            number = float(plain)
-        except ValueError:
-            return None
-        if not math.isfinite(number):
+        number = typed_number(text)
+        if number is None:
             return None
         if not self._integer:
             return number
@@ -231,4 +228,4 @@ class NumberBox(QAbstractSpinBox):
 def _may_become_number(text: str) -> bool:
     """True while a number is being typed: "-", "1e", "1e-", "."."""
     plain = text.strip().replace("−", "-").lower()
-    return all(c in "0123456789.,e+-_ " for c in plain) and plain.count("e") <= 1
+    return all(c in "0123456789.,e+-_ '\u00a0\u202f\u2019" for c in plain) and plain.count("e") <= 1

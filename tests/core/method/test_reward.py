@@ -60,6 +60,12 @@ def test_scores(name: str, text: str, expected: float) -> None:
 
 def test_numbers_are_compared_as_numbers() -> None:
     assert score("last_number", "That makes 1,200.0 in all", "1200") == 1
+    for text, wanted, right in (
+        ("Das macht 3,5 kg", "3.5", 1), ("3,5", "35", 0), ("0,500", "0.5", 1), ("1,2,3", "3", 1),
+        ("1,2,3", "123", 0), ("12,345,678", "12345678", 1), ("1,0000", "1", 1),
+        ("−1,234.5.", "-1234.5", 1), ("1,234, or so", "1234", 1),
+    ):  # fmt: skip
+        assert score("last_number", text, wanted) == right, text
     assert score("contains_answer", "Paris is the CAPITAL", "capital") == 1
 
 

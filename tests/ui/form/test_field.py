@@ -115,6 +115,20 @@ def test_separators_are_understood(qtbot: QtBot, store: ConfigStore) -> None:
     assert store.config.max_seq_length == 4096
 
 
+def test_a_comma_is_no_thousand_that_is_left_out(qtbot: QtBot, store: ConfigStore) -> None:
+    """0,05 trained at rate 5."""
+    field, box = number(qtbot, store, "learning_rate")
+    retype(qtbot, box, "0,05")
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert store.config.learning_rate == 1e-4
+    assert field.own_problem is not None
+    assert (field.own_problem.message, field.own_problem.hint) == (
+        "“0,05” is not a number.",
+        "A comma stands between thousands; decimals have a point. "
+        "Learning rate takes more than 0, at most 1,000,000.",
+    )
+
+
 @pytest.mark.parametrize("text", ["999", "0", "abc", "", "1e", "2.5"])
 def test_an_unusable_number_stays_and_is_told(qtbot: QtBot, store: ConfigStore, text: str) -> None:
     field, box = number(qtbot, store, "batch_size")
