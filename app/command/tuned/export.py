@@ -54,7 +54,7 @@ def export(
     job = _job(run, to, out, checkpoint, model, {"scale": scale, "bits": bits}, option or [])
     ask_beside(beside)
     data = result_of(job.model_copy(update={"prompts": prompts}), quiet=as_json)
-    return _tell(data, as_json)
+    return _tell(data, as_json, prompts)
 
 
 def _job(
@@ -149,7 +149,7 @@ def _tree(one: ExportFormat) -> dict[str, Any]:
     return words | {"refuses": one.refuses, "options": options}
 
 
-def _tell(data: dict[str, Any], as_json: bool) -> int:
+def _tell(data: dict[str, Any], as_json: bool, prompts: int) -> int:
     """Exit code 1 if the export is not what the run's model is."""
     from app.core.installation import package_hint
     from app.core.quantity import bytes_text
@@ -163,6 +163,9 @@ def _tell(data: dict[str, Any], as_json: bool) -> int:
             output.say(f"Uploaded: {page}")
         for finding in certificate["findings"] if certificate else ():
             output.say(f"  {'agrees ' if finding['agrees'] else 'differs'} {finding['name']}: {finding['said']}")
-        none = f"It was not opened again: there is no certificate. {package_hint('xllamacpp')}"  # llama.cpp
+        none = "It was not opened again: there is no certificate."
+        none += f" {package_hint('xllamacpp')}" if prompts else " None was asked for (--prompts 0)."  # llama.cpp
         output.say(certificate["sentence"] if certificate else none)
+        if remark := data.get("remark"):
+            output.remark(f"warning: {remark}")
     return 0 if certificate is None or certificate["agrees"] else 1

@@ -64,6 +64,7 @@ class ResultCard(QFrame):
         if data["certificate"] is None:
             self.sentence.setText(f"{NO_CERTIFICATE} {package_hint('xllamacpp')}")
             theme.set_role(self.sentence, role="muted")
+            self._tell_remark(data)
             return
         certificate = Certificate.from_dict(data["certificate"])
         self.sentence.setText(
@@ -83,6 +84,13 @@ class ResultCard(QFrame):
             self._findings.addWidget(mark, row, 0, top)
             self._findings.addWidget(name, row, 1, top)
             self._findings.addWidget(said, row, 2)
+        self._tell_remark(data)
+
+    def _tell_remark(self, data: dict[str, Any]) -> None:
+        """What is odd about the adapter comes first, however well the export agrees with it."""
+        if remark := data.get("remark"):
+            self.sentence.setText(f"{remark} {self.sentence.text()}")
+            theme.set_role(self.sentence, role="warning")
 
     def _dress(self) -> None:
         self.reveal.setIcon(theme.icon("ph.folder-open"))

@@ -36,6 +36,7 @@ from app.worker.process.room import is_full
 UNFINISHED = ".unfinished-export"  # how the name of a folder ends that is still being written
 FULL_BELOW = 1_000_000  # bytes that are free on a disk that is full
 LOADING = tr("Loading the model")
+NOTHING_LEARNED = tr("The adapter changes nothing: it holds the weights of before the training.")
 
 
 def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
@@ -43,7 +44,7 @@ def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
 
     Ends with a `Result` (``path``, ``format``, ``bytes``, ``base``, ``adapter``, and ``certificate`` as
     `app.core.export.certificate.Certificate` tells itself, or null where none was asked for or none can be made;
-    ``page`` of what was uploaded).
+    ``page`` of what was uploaded; ``remark`` is what a person should know of the adapter, or empty).
     """
     started = time.monotonic()
     plan = plan_of(job)
@@ -54,6 +55,7 @@ def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
         with staged(plan.out) as folder:
             channel.emit(event.Progressed(phase=LOADING))
             tuned = TunedModel.of(plan)
+            remark = NOTHING_LEARNED if plan.scale and tuned.adapter.changes_nothing else ""
             evidence = evidence_of(plan, tuned, job.prompts, reporter.phase) if job.prompts else None
             writer.write(plan, tuned, folder, reporter.phase)
             del tuned
@@ -71,6 +73,7 @@ def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
         "base": str(plan.base),
         "adapter": str(plan.source.adapter),
         "certificate": certificate.as_dict() if certificate else None,
+        "remark": remark,
     }
     if plan.format.name == HUB and plan.values["upload"]:
         data["page"] = upload(plan, channel, certificate)

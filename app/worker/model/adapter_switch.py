@@ -64,6 +64,16 @@ class Adapter:
         ]
         return sum(int(array.size) for _, array in tree_flatten(arrays))
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether it answers as its base does: its weights are those of before a training."""
+        return all(
+            bool(mx.array_equal(part, self.base_parts[path]))
+            if isinstance(part, mx.array)
+            else not bool(part.lora_b.any())
+            for path, part in self.parts.items()
+        )
+
 
 class AdapterSwitch:
     """Puts adapters on one base model; ``None`` is the base itself."""

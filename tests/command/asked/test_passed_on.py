@@ -138,7 +138,12 @@ def test_export(luthier: Luthier, worker: SpokenWorker, place: Path, tmp_path: P
     assert last.startswith("It was not opened again: there is no certificate. ")
     assert "xllamacpp" in last
     luthier("export", adapter, "--to", "adapter", "--json")
-    own, given, usual = worker.jobs
+    worker.finds(path="/out", bytes=2000, certificate=None, remark="It changes nothing.")
+    done = luthier("export", adapter, "--to", "adapter", "--prompts", 0)
+    none = "It was not opened again: there is no certificate. None was asked for (--prompts 0)."
+    assert done.stdout.splitlines()[1:] == [none]
+    assert done.stderr == "warning: It changes nothing.\n"
+    own, given, usual, _ = worker.jobs
     assert own == ExportJob(
         source=adapter, checkpoint="last", model=str(tmp_path.resolve() / "base"), format="fused",
         out=tmp_path.resolve() / "new", prompts=3,

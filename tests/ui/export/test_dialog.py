@@ -178,6 +178,13 @@ def test_what_was_uploaded_is_told_with_its_page(dialog: ExportDialog) -> None:
     assert card.sentence.property("role") == "muted"
 
 
+def test_an_adapter_that_learned_nothing_is_told_first(dialog: ExportDialog) -> None:
+    card = dialog.result_card
+    card.show_result({"path": "/out/x", "bytes": 1, "certificate": None, "remark": "It changes nothing."})
+    assert card.sentence.text().startswith("It changes nothing. It was not opened again")
+    assert card.sentence.property("role") == "warning"
+
+
 @pytest.mark.parametrize(("agrees", "role", "mark"), [(True, "good", "agrees"), (False, "error", "differs")])
 def test_a_certificate_looks_as_what_it_says(agrees: bool, role: str, mark: str, dialog: ExportDialog) -> None:
     certificate = Certificate("mlx-lm 1.2", False, (Agreement("answers", agrees, "8 of 8 begin alike."),))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import mlx.core as mx
 import pytest
+from mlx.utils import tree_flatten
 from mlx_lm import load
 
 from app.core.problem import UnusableError
@@ -52,6 +54,28 @@ def test_an_adapter_answers_elsewhere_as_it_did_here(models: Path, tmp_path: Pat
     wanted = logits(models / "base", models / "lora" if kind == "peft" else source)
     assert mx.array_equal(logits(models / "base", out), wanted).item()
     assert "data" not in json.loads((out / "adapter_config.json").read_text())
+
+
+@pytest.mark.parametrize("kind", ["lora", "dora", "full"])
+def test_an_adapter_that_learned_nothing_is_told(models: Path, tmp_path: Path, kind: str) -> None:
+    """Of a run that failed or was stopped early; the certificate agrees, as both are the base."""
+    untrained = shutil.copytree(models / kind, tmp_path / "untrained")
+    arrays = saved_arrays(untrained / "adapters.safetensors")
+    own, _ = load(str(models / "base"))
+    base = dict(tree_flatten(own.parameters()))
+    for name, array in arrays.items():
+        if kind == "full":
+            arrays[name] = base[name]
+        elif name.endswith("lora_b"):
+            arrays[name] = mx.zeros(array.shape)
+    mx.save_safetensors(str(untrained / "adapters.safetensors"), arrays)
+    said = "The adapter changes nothing: it holds the weights of before the training."
+    for source, scale, remark in ((untrained, 1.0, said), (untrained, 0.0, ""), (models / kind, 1.0, "")):
+        folder = tmp_path / f"{source.name}-{scale}"
+        folder.mkdir()
+        _, events = run_export(folder, source, "fused", prompts=0, options={"scale": scale})
+        (told,) = [one.data for one in events if isinstance(one, event.Result)]
+        assert told["remark"] == remark
 
 
 @pytest.mark.parametrize("checkpoint, file", [
