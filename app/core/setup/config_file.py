@@ -40,6 +40,7 @@ PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file", 
 FLOAT = re.compile(r"^[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?)$")
 
 
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 MERGE_TAG, TEXT_TAG = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 UNUSED = tr("Luthier does not use this key; it is kept.")
 
@@ -134,12 +135,19 @@ def _refuse_twice(loader: Any, node: yaml.MappingNode) -> None:
         seen.add(key)
 
 
+def _text(loader: Any, node: yaml.ScalarNode) -> str:
+    """A text, with what JSON escapes as two halves of a character put together: JSON is YAML to people."""
+    text: str = loader.construct_scalar(node)
+    return _HALVES.sub(lambda found: found[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
+
+
 def _refuse_binary(_loader: Any, node: yaml.Node) -> None:
     raise ConstructorError(None, None, tr("a config has no binary values"), node.start_mark)
 
 
 for _each in (_Loader, _QuickLoader):
     _each.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+    _each.add_constructor(TEXT_TAG, _text)
     _each.add_constructor("tag:yaml.org,2002:binary", _refuse_binary)  # they could not be written
     _each.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(f"^(?:{FLOAT.pattern})$"), list("-+0123456789.")

@@ -59,7 +59,8 @@ def dumped_yaml(tree: Any, *, sort_keys: bool = False, width: int | None = None,
         text = by(_QuickDumper)
     except UnicodeEncodeError:  # a name of a file that is no text
         return by(_Dumper)
-    return by(_Dumper) if in_unicode and "\\U" in text else text  # 😀 is a code to libyaml
+    # 😀 is a code to libyaml. PyYAML writes the line's end U+0085 as one that reads back as another.
+    return by(_Dumper) if in_unicode and "\\U" in text and "\\N" not in text else text
 
 
 def bounded_yaml(text: str, loader: Any = QUICK_LOADER) -> Any:

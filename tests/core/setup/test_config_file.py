@@ -1,6 +1,7 @@
 """Config files: mlx-lm's keys, faults with their lines, unknown keys kept, paths, migrations."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -455,3 +456,9 @@ def test_what_is_not_usable_is_shown_as_yaml_has_it(value: str, shown: str) -> N
     with pytest.raises(UnusableError) as caught:
         parse_config(f"data: {value}\n", name="c.yaml")
     assert [p.message for p in caught.value.problems] == [f"`data`: {shown} is not usable: it is no text."]
+
+
+@given(st.text(st.characters(exclude_categories=()), min_size=1))
+def test_texts_of_json_are_read_as_json_has_them(words: str) -> None:
+    said = json.loads(json.dumps(words))  # two halves that stand side by side are one character
+    assert parse_config(json.dumps({"test_data": words})).config.test_data == said

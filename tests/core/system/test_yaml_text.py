@@ -105,3 +105,9 @@ def test_a_text_that_knows_of_what_it_was_made_is_written_as_plain_text() -> Non
 
 def test_a_name_that_is_no_text_is_written_with_its_codes() -> None:
     assert dumped_yaml({"path": "caf\udce9"}) == 'path: "caf\\uDCE9"\n'
+
+
+@pytest.mark.parametrize("words", ["a\x85b", "a\x85😀", "\u2028 😀\u2029", "😀\x00\x7f", "ä\udcff\n😀"])
+def test_odd_texts_are_read_as_they_were_written(words: str) -> None:
+    for in_unicode in (True, False):
+        assert yaml.safe_load(dumped_yaml({"a": words}, in_unicode=in_unicode)) == {"a": words}
