@@ -145,6 +145,9 @@ def _run(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
             _W,
             hint=tr("Give validation data or a validation share."),
         )
+    elif not config.val_batches and (config.early_stopping.enabled or config.final_adapter == "best"):
+        said = tr("Nothing is measured: no weights are known to be the best, and no run is stopped early.")
+        yield Problem("val_batches", said, _W, hint=tr("Set −1 for all batches, or 25."))
     iterations = plan.iterations(config, train)
     for path, what in (
         ("steps_per_report", tr("report")),

@@ -84,6 +84,21 @@ def new_setup(path: str) -> tuple[TrainConfig, frozenset[str]]:
     return TrainConfig().with_values(values), FOLLOWING - loaded.named
 
 
+def decay_values(optimizer: str, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A weight decay among the optimizer's settings of a file as the value of its own field, and the settings
+    without it; empty where there is none.
+
+    Those settings win over the field: it would show another decay, and editing it would change nothing.
+    """
+    given = settings.get(optimizer, {})
+    decay = given.get("weight_decay")
+    if optimizer == "adam" or isinstance(decay, bool) or not isinstance(decay, int | float):
+        return {}
+    left = {name: value for name, value in given.items() if name != "weight_decay"}
+    others = {name: its for name, its in (settings | {optimizer: left}).items() if its}
+    return {"weight_decay": decay, "optimizer_config": others}
+
+
 def new_setup_problems(path: str) -> tuple[Problem, ...]:
     """Why new setups cannot begin as a config; empty where they do."""
     try:

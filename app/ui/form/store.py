@@ -17,7 +17,7 @@ from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
 from app.core.setup.config_file import load_config, save_config, validation_problems
-from app.core.setup.default import FOLLOWING, is_starters, new_setup, starter_values
+from app.core.setup.default import FOLLOWING, decay_values, is_starters, new_setup, starter_values
 from app.core.setup.path_kind import SortedPath, config_values
 from app.core.system import place
 from app.core.system.atomic_file import set_aside
@@ -100,6 +100,8 @@ class ConfigStore(QObject):
                 lent = self._lent(part, values)
                 given_back |= FOLLOWING & lent.keys()
                 values = lent | values
+        if "optimizer" in values:  # a file may have settings of the one that is chosen now
+            values = decay_values(str(values["optimizer"]), self._config.optimizer_config) | values
         different = {path: value for path, value in values.items() if self._config.value(path) != value}
         before = self._config, self._following
         self._following = self._following - values.keys() | given_back
@@ -183,6 +185,7 @@ class ConfigStore(QObject):
 
     def replace(self, config: TrainConfig, notes: Iterable[Problem] = ()) -> None:
         """Takes over a whole config (a file opened, a run duplicated, Reset), with what is to be noted of it."""
+        config = _editable(config)
         if config != self._config:
             self._remember((self._config, self._following))
         self._put((config, frozenset()), notes)
@@ -284,7 +287,7 @@ class ConfigStore(QObject):
             *others, last = error.problems
             return [*others, replace(last, hint=f"{last.hint} The file is kept as {aside}.".strip())]
         # Nothing that could be taken back: so the form was left.
-        self._put((loaded.config, FOLLOWING - loaded.named))
+        self._put((_editable(loaded.config), FOLLOWING - loaded.named))
         return []
 
     def save_form(self) -> None:
@@ -292,6 +295,14 @@ class ConfigStore(QObject):
         self._timer.stop()
         if self._autosave is not None:
             save_config(self._config, self._autosave, self._following)
+
+
+def _editable(config: TrainConfig) -> TrainConfig:
+    """The same config, with nothing that the form has a field for said at another place as well."""
+    try:
+        return config.with_values(decay_values(config.optimizer, config.optimizer_config))
+    except ValidationError:  # a decay that the field does not take stays where it is
+        return config
 
 
 def form_store(parent: QObject | None = None) -> ConfigStore:

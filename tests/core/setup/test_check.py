@@ -98,6 +98,7 @@ CASES = [
     ("save_every", {"save_every": 5000}, {}, {}, Severity.NOTE),
     ("steps_per_eval", {"steps_per_eval": 5000}, {}, {}, Severity.NOTE),
     ("early_stopping.enabled", {"valid_fraction": 0.0}, {}, {}, Severity.WARNING),
+    ("val_batches", {"val_batches": 0}, {}, {}, Severity.WARNING),
     ("lora_parameters.scale", {"learning_rate": 0.1}, {}, {}, Severity.WARNING),
     ("schedule", {"schedule": "custom"}, {}, {}, Severity.ERROR),
     ("weight_decay", {"weight_decay": 0.1}, {}, {}, Severity.WARNING),
@@ -138,6 +139,8 @@ SAID = [
     "The run has 4,800 iterations: the only checkpoint comes at its end.",
     "The run has 4,800 iterations: the only validation comes at its end.",
     "Without validation data it cannot act. Give validation data or a validation share.",
+    "Nothing is measured: no weights are known to be the best, and no run is stopped early. Set −1 for all "
+    "batches, or 25.",
     "Alpha 32 (scale 1) with a learning rate of 0.1 is 119 × what suits this model; the loss may jump, and it may "
     "forget what it knew. Lower the learning rate, to 0.00084 for example.",
     "The config has no lr_schedule of its own. Choose another schedule.",
@@ -187,6 +190,9 @@ EDGES = [
     ("batch_size", {}, {"train": 40, "splits": {"valid": 4}}, None),
     ("batch_size", {"valid_fraction": 0}, {"train": 40}, None),  # none at all is told at what needs some
     ("early_stopping.enabled", {"valid_fraction": 0, "early_stopping": {"enabled": False}}, {}, None),
+    ("val_batches", {"val_batches": 0, "final_adapter": "last"}, {}, Severity.WARNING),
+    ("val_batches", {"val_batches": 0, "early_stopping": {"enabled": False}}, {}, Severity.WARNING),
+    ("val_batches", {"val_batches": 0, "early_stopping": {"enabled": False}, "final_adapter": "last"}, {}, None),
     ("steps_per_report", {"steps_per_report": 1000}, {}, None),
     ("steps_per_report", {"steps_per_report": 1001}, {}, Severity.NOTE),
     ("save_every", {"save_every": 1000}, {}, None),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
-from app.core.setup.config_file import load_config
+from app.core.setup.config_file import load_config, save_config
 from app.core.system import starter
 from app.ui.form.store import OF_THE_DATA, ConfigStore
 
@@ -191,3 +192,32 @@ def test_what_the_starter_sets_besides_is_told_once() -> None:
     assert "model" not in told[0]
     store.choose("model", str(starter.model_dir()))
     assert len(told) == 1
+
+
+def test_a_weight_decay_among_a_file_s_settings_stands_in_its_field(qtbot: QtBot, tmp_path: Path) -> None:  # noqa: ARG001
+    """Those settings win over the field, which showed 0 then, and could be edited without changing anything."""
+    settings: dict[str, dict[str, Any]] = {
+        "adamw": {"weight_decay": 0.1, "betas": [0.9, 0.95]},
+        "sgd": {"weight_decay": 0.2},
+    }
+    config = TrainConfig(optimizer="adamw", optimizer_config=settings)
+    form = tmp_path / "form.yaml"
+    store = ConfigStore(autosave=form)
+    store.replace(config)
+    assert store.value("weight_decay") == 0.1
+    assert store.value("optimizer_config") == {"adamw": {"betas": [0.9, 0.95]}, "sgd": {"weight_decay": 0.2}}
+    store.set("weight_decay", 0.3)
+    store.set("optimizer", "sgd")
+    assert store.value("weight_decay") == 0.2
+    assert store.value("optimizer_config") == {"adamw": {"betas": [0.9, 0.95]}}
+    store.undo()
+    assert (store.value("optimizer"), store.value("weight_decay")) == ("adamw", 0.3)
+    save_config(config, form)
+    again = ConfigStore(autosave=form)
+    assert again.restore_form() == []
+    assert again.value("weight_decay") == 0.1
+    # What the field does not take, or Adam does not, is refused where it stands.
+    for kept in (config.with_value("optimizer_config", {"adamw": {"weight_decay": 50}}),
+                 TrainConfig(optimizer="adam", optimizer_config={"adam": {"weight_decay": 0.1}})):  # fmt: skip
+        store.replace(kept)
+        assert store.config == kept
