@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.command import output
+
+if TYPE_CHECKING:
+    from app.core.config.train_config import TrainConfig
 
 TopP = Annotated[float, typer.Option(min=0.0, max=1.0, help="Sample from the likeliest of this share; 0, 1: all.")]
 TopK = Annotated[int, typer.Option(min=0, help="Sample from this many likeliest tokens; 0 is all.")]
@@ -35,6 +38,9 @@ AdapterStrength = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+TrustRewardFile = Annotated[
+    bool, typer.Option(help="The config's reward_functions_file may run: it is code that you have read.")
+]
 Beside = Annotated[
     bool, typer.Option("--beside", help="Do it also while a run trains: they share the GPU and its memory.")
 ]
@@ -61,3 +67,11 @@ def ask_beside(beside: bool, *, own: Path | None = None) -> None:
             return
         raise output.FailedError("Not done.")
     raise output.FailedError(f"{said} Not done: `--beside` does it all the same.")
+
+
+def trust_rewards(config: TrainConfig) -> None:
+    """Lets the config's reward file run, as it is now: a person said so."""
+    from app.core.system.reward_trust import trust
+
+    if config.reward_functions_file:
+        trust(Path(config.reward_functions_file))

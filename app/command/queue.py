@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
-from app.command.option import AsJson, Beside
+from app.command.option import AsJson, Beside, TrustRewardFile, trust_rewards
 
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
@@ -36,13 +36,20 @@ def queue() -> None:
 
 
 @application.command()
-def add(config: ConfigFile, settings: ConfigChanges = [], as_json: AsJson = False) -> int:  # noqa: B006  # typer's form
+def add(
+    config: ConfigFile,
+    settings: ConfigChanges = [],  # noqa: B006  # typer's form
+    trust_reward_file: TrustRewardFile = False,
+    as_json: AsJson = False,
+) -> int:
     """Puts a setup, as the file says now, at the end of the queue."""
     from app.core.problem import UnusableError, errors
     from app.core.queue.queue import RunQueue, make_entry
     from app.core.setup.check import check_config
 
     found = _load(config, settings)
+    if trust_reward_file:
+        trust_rewards(found)
     if problems := errors(check_config(found)):
         raise UnusableError(problems)
     entry = make_entry(found)
@@ -59,6 +66,7 @@ def sweep(
         typer.Option(metavar="KEY=A,B,C", help="A field and its values; up to three times. A ; divides, too."),
     ],
     settings: ConfigChanges = [],  # noqa: B006  # typer's form
+    trust_reward_file: TrustRewardFile = False,
     as_json: AsJson = False,
 ) -> int:
     """Queues a setup once for every combination of the values. All of them are checked first."""
@@ -69,6 +77,8 @@ def sweep(
     from app.core.queue.sweep import check_variant, entries, expand, sweep_name, variant_errors
 
     base = _load(config, settings)
+    if trust_reward_file:
+        trust_rewards(base)
     axes = _axes(vary)
     variants = expand(base, axes)
     inspection, data = inspected(base.model), check_config_data(base)

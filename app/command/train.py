@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from app.command import output
-from app.command.option import Beside, ask_beside
+from app.command.option import Beside, TrustRewardFile, ask_beside, trust_rewards
 from app.command.output import DONE, FAILED, UNUSABLE
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def train(
     run_dir: Annotated[
         Path | None, typer.Option(help="The folder of the run; a new one among the runs unless given.")
     ] = None,
-    trust_reward_file: Annotated[
-        bool, typer.Option(help="The config's reward_functions_file may run: it is code that you have read.")
-    ] = False,
+    trust_reward_file: TrustRewardFile = False,
     hosts: Annotated[
         Path | None,
         typer.Option(help="Train on the machines of this hostfile (mlx.launch's), this one first."),
@@ -62,10 +60,8 @@ def train(
     check_paths(loaded.config, config)
     hostfile = chosen_hosts(hosts, replicas)
     check_replicas(loaded.config, hostfile)
-    if trust_reward_file and loaded.config.reward_functions_file:
-        from app.core.system.reward_trust import trust
-
-        trust(Path(loaded.config.reward_functions_file))
+    if trust_reward_file:
+        trust_rewards(loaded.config)
     ask_beside(beside)
     new = missing_folders(run_dir.expanduser()) if run_dir is not None else []
     run = make_run(with_name(loaded.config, loaded.named), run_dir)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from app.core.system.reward_trust import is_trusted
 from tests.command.conftest import CONFIG, Luthier
 
 REWARD = "def mine(prompts, completions, answer, types=None):\n    return [c.count('a') / 9 for c in completions]\n"
@@ -42,3 +43,22 @@ def test_a_reward_file_needs_a_word_which_is_remembered(luthier: Luthier, place:
     luthier("train", file, "--run-dir", "again")
     (tmp_path / "rewards.py").write_text(REWARD + "# changed\n")
     luthier("train", file, "--run-dir", "changed", code=2)
+
+
+def test_a_reward_file_is_allowed_where_a_setup_is_queued_or_sealed(
+    luthier: Luthier, place: Path, tmp_path: Path
+) -> None:
+    file = write(
+        tmp_path, place, {"prompt": "a", "answer": "b"}, train_mode="grpo", group_size=2, reward_functions="mine",
+        reward_functions_file="rewards.py", max_completion_length=16,
+    )  # fmt: skip
+    rewards = tmp_path / "rewards.py"
+    for words in (("queue", "add", file), ("queue", "sweep", file, "--vary", "seed=1,2")):
+        rewards.write_text(f"{REWARD}# {words[1]}\n")
+        luthier(*words, "--trust-reward-file")
+        assert is_trusted(rewards)
+    rewards.write_text(REWARD + "# to be sealed\n")
+    sealed = ("bundle", file, "--with-model", "--out", "sealed")
+    assert "--trust-reward-file" in luthier(*sealed, code=2).stderr
+    luthier(*sealed, "--trust-reward-file")
+    assert (tmp_path / "sealed" / "own_rewards.py").read_text() == rewards.read_text()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from app.command import output
-from app.command.option import AsJson
+from app.command.option import AsJson, TrustRewardFile, trust_rewards
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -33,6 +33,7 @@ def bundle(
         bool,
         typer.Option(help="Begin there with the very values that the adapter begins with here; takes some room."),
     ] = True,
+    trust_reward_file: TrustRewardFile = False,
     as_json: AsJson = False,
 ) -> int:
     """Seals a setup: tokens, labels, targets and a script that trains them with torch. Ctrl-C leaves nothing."""
@@ -44,6 +45,8 @@ def bundle(
     loaded = load_config(config)
     output.complain(loaded.problems)
     check_paths(loaded.config, config)
+    if trust_reward_file:
+        trust_rewards(loaded.config)
     place = out if out is not None else Path(f"{config.stem}-bundle")
     job = BundleJob(
         config=loaded.config.model_dump(mode="json"),
