@@ -50,6 +50,8 @@ MLX_LM_LORA_DEFAULTS: ConfigTree = {
     "max_completion_length": 512,
 } | _AS_THEY_TRAIN  # fmt: skip
 MLX_LM_LORA_ITERATIONS = 100  # where a file names neither iterations nor epochs
+# mlx's own, where an optimizer's settings name none.
+MLX_WEIGHT_DECAY = {"adamw": 0.01, "muon": 0.01}
 MLX_LM_ADAPTER = {"rank": 8, "scale": 20.0, "dropout": 0.0}
 MLX_LM_LORA_ADAPTER = {"rank": 8, "scale": 10.0, "dropout": 0.0}
 NEW_NAMES = {
@@ -268,10 +270,21 @@ def _is_positive(value: Any) -> bool:
 # --- what is left out ---------------------------------------------------------------------------------------------
 
 
+def _decay(tree: ConfigTree) -> ConfigTree:
+    """The weight decay that mlx's optimizer has where the file names none."""
+    optimizer, settings = tree.get("optimizer"), tree.get("optimizer_config")
+    given = settings.get(optimizer) if isinstance(settings, dict) else None
+    if not isinstance(optimizer, str) or (isinstance(given, dict) and "weight_decay" in given):
+        return {}
+    decay = MLX_WEIGHT_DECAY.get(optimizer)
+    return {} if decay is None else {"weight_decay": decay}
+
+
 def _fill(found: Translation, name: str, defaults: ConfigTree, adapter: ConfigTree) -> None:
     tree = found.tree
     if tree.get("train_mode") == "online_dpo":  # two answers are sampled there, whatever the size of a group
         defaults = {key: value for key, value in defaults.items() if key != "group_size"}
+    defaults = defaults | _decay(tree)
     new = {key: value for key, value in defaults.items() if tree.get(key) is None}
     if name == "mlx-lm-lora" and tree.get("iters") is None and tree.get("epochs") is None:
         new["iters"] = MLX_LM_LORA_ITERATIONS

@@ -293,3 +293,23 @@ def test_opened_and_written_again_it_is_luthiers_with_the_same_values() -> None:
     assert again.config == first.config
     assert not [one for one in again.problems if one.severity is not Severity.NOTE]
     assert yaml.safe_load(dump_config(first.config))["lora_parameters"]["scale"] == 2.0
+
+
+@pytest.mark.parametrize(
+    "lines, decay",
+    [
+        ("optimizer: adamw", 0.01), ("optimizer: AdamW", 0.01), ("optimizer: muon", 0.01), ("optimizer: lion", 0.0),
+        ("optimizer: adam", 0.0), ("optimizer: adamw\noptimizer_config: {adamw: {eps: 1e-6}}", 0.01),
+        ("optimizer: adamw\nconfig_version: 1", 0.0),
+    ],
+)  # fmt: skip
+def test_an_optimizer_decays_as_it_does_in_mlx_where_the_file_is_mlx_lm_s(lines: str, decay: float) -> None:
+    read = parse_config(f"model: m\ndata: d\niters: 10\n{lines}\n")
+    assert read.config.weight_decay == decay
+    assert any("weight_decay 0.01" in one.message for one in read.problems) == (decay > 0)
+
+
+def test_a_decay_that_the_file_names_is_the_one_that_counts() -> None:
+    read = parse_config("model: m\noptimizer: adamw\noptimizer_config: {adamw: {weight_decay: 0.2}}\n")
+    assert read.config.optimizer_arguments()["weight_decay"] == 0.2
+    assert not any("weight_decay" in one.message for one in read.problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -9,8 +10,15 @@ import mlx.core as mx
 import pytest
 
 from app.core.config.train_config import TrainConfig
+from app.core.setup.foreign_config import MLX_WEIGHT_DECAY
 from app.worker.array import scalar
-from app.worker.train.optimizer import build_optimizer, concrete_arguments, concrete_schedule
+from app.worker.train.optimizer import (
+    CLASSES,
+    WITH_WEIGHT_DECAY,
+    build_optimizer,
+    concrete_arguments,
+    concrete_schedule,
+)
 
 RATE = 1e-3
 
@@ -92,3 +100,8 @@ def test_the_first_step_of_adam_is_too_large_unless_corrected(
 @pytest.mark.parametrize("optimizer", ["muon", "sgd", "adafactor", "lion"])
 def test_others_have_no_bias_to_correct(optimizer: str) -> None:
     assert "bias_correction" not in concrete_arguments(TrainConfig.model_validate({"optimizer": optimizer}))
+
+
+def test_the_decay_of_a_file_of_mlx_lm_s_is_mlx_s_own() -> None:
+    own = {name: inspect.signature(CLASSES[name]).parameters["weight_decay"].default for name in WITH_WEIGHT_DECAY}
+    assert {name: decay for name, decay in own.items() if decay} == MLX_WEIGHT_DECAY
