@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from app.core.export.certificate import Certificate
+from app.core.export.certificate import CERTIFICATE_FILE, Certificate
 from app.core.export.format import FLOAT_BITS
 from app.core.export.model_card import CARD_FILE, model_card
+from app.core.json_text import parsed_json
 from app.core.language import tr
+from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.model.hub import parse_model_id
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
@@ -57,9 +61,22 @@ def repository_of(plan: ExportPlan) -> str:
 
 
 def write_card(plan: ExportPlan, folder: Path, certificate: Certificate | None) -> None:
-    """``README.md``, in place of what the base brought."""
+    """``README.md``, in place of what the base brought. The other words for people then name no places, either."""
     text = model_card(plan.source, plan.base, plan.content, repository_of(plan), certificate)
     (folder / CARD_FILE).write_text(text, encoding="utf-8")
+    for file in (folder / ADAPTER_CONFIG, folder / CERTIFICATE_FILE):
+        if file.is_file():
+            tree = _without_places(parsed_json(file.read_text(encoding="utf-8")))
+            file.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _without_places(tree: Any) -> Any:
+    """The same with names in place of whole paths: what lies where on this machine is nobody's business."""
+    if isinstance(tree, dict):
+        return {key: _without_places(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_without_places(value) for value in tree]
+    return Path(tree).name if isinstance(tree, str) and Path(tree).is_absolute() else tree
 
 
 def upload(plan: ExportPlan, channel: Channel, certificate: Certificate | None) -> str:

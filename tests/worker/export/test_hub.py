@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +57,7 @@ def test_a_folder_is_uploaded_privately_with_its_card(hub: HubServer, adapter: P
     out, events = run_export(tmp_path, adapter, "hub", options=options(), prompts=2)
     (told,) = [said.data for said in events if isinstance(said, event.Result)]
     assert told["page"] == f"{hub.address}/{NAME}"
-    assert told.keys() == {"path", "format", "bytes", "base", "adapter", "certificate", "page"}
+    assert told.keys() == {"path", "format", "bytes", "base", "adapter", "certificate", "remark", "page"}
     assert (told["path"], told["format"], told["base"]) == (str(out), "hub", str(adapter.parent / "base"))
     assert told["adapter"] == str(adapter / "adapters.safetensors")
     assert told["certificate"]["agrees"]
@@ -91,6 +93,24 @@ def test_the_card_tells_base_licence_training_and_certificate(adapter: Path, tmp
     ):
         assert words in text
     assert str(tmp_path) not in text, "nothing of this machine's folders"
+
+
+@pytest.mark.parametrize("content", ["adapter", "peft"])
+def test_no_file_for_others_names_a_folder_of_this_machine(adapter: Path, tmp_path: Path, content: str) -> None:
+    """As the card names the base; also what an adapter was merged from, and measured on."""
+    merged = shutil.copytree(adapter, tmp_path / "merged")
+    config = json.loads((merged / "adapter_config.json").read_text())
+    config["merged"] = {"data": str(tmp_path / "secret" / "valid.jsonl"), "columns": [{"name": "a", "loss": 1.5}]}
+    (merged / "adapter_config.json").write_text(json.dumps(config))
+    out, _ = run_export(tmp_path, merged, "hub", options=options(upload=False, content=content), prompts=2)
+    texts = {file.name: file.read_text() for file in out.iterdir() if file.suffix != ".safetensors"}
+    assert texts.keys() == {"README.md", "adapter_config.json", "certificate.json"}
+    assert not [name for name, text in texts.items() if str(tmp_path) in text or str(adapter.parent) in text]
+    told = json.loads(texts["adapter_config.json"])
+    assert told["base_model_name_or_path" if content == "peft" else "model"] == "base"
+    assert json.loads(texts["certificate.json"])["base"] == "base"
+    if content == "adapter":
+        assert told["merged"] == {"data": "valid.jsonl", "columns": [{"name": "a", "loss": 1.5}]}
 
 
 def test_without_the_persons_word_nothing_is_sent(hub: HubServer, adapter: Path, tmp_path: Path) -> None:
