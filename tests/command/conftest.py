@@ -97,6 +97,6 @@ def luthier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Luthier:
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpokenWorker:
     """Every job that is no run is given to this one."""
     found = SpokenWorker(tmp_path / "log.txt")
-    for place in ("app.core.protocol.client", "app.command.worker"):
+    for place in ("app.command.worker", "app.core.protocol.client"):  # the first imports from the second
         monkeypatch.setattr(f"{place}.started_job", found.started)
     return found
