@@ -61,6 +61,7 @@ FIELDS = {
 # What does nothing where the file brings its own schedule.
 RATES = ("learning_rate", "warmup")
 ADAPTER_ONLY = ("lora_parameters.", "targets")
+DECAY = "weight_decay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,8 @@ def _useless(path: str, config: TrainConfig) -> bool:
         return True
     if path in RATES and config.has_own_rates:
         return True
+    if path == DECAY and config.optimizer == "adam":
+        return True
     return path in PATHS and path not in method_of(config).parameters
 
 
@@ -295,7 +298,7 @@ def _axis_problems(config: TrainConfig, axes: Sequence[SweepAxis]) -> list[Probl
     runs = 1
     for axis in axes:
         runs *= len(axis.values)
-        deciding = "schedule" if axis.path in RATES else "fine_tune_type"
+        deciding = "schedule" if axis.path in RATES else "optimizer" if axis.path == DECAY else "fine_tune_type"
         if _useless(axis.path, config) and deciding not in paths:
             problems.append(
                 Problem(

@@ -180,6 +180,15 @@ def test_rates_are_not_swept_where_the_file_has_its_own_schedule() -> None:
     assert len(sweep.expand(own, both)) == 4
 
 
+def test_a_decay_that_the_optimizer_does_not_use_is_not_swept() -> None:
+    decays = SweepAxis("weight_decay", (0.0, 0.1))
+    adam, adamw = BASE.with_value("optimizer", "adam"), BASE.with_value("optimizer", "adamw")
+    with pytest.raises(UnusableError, match="Weight decay does nothing in this setup"):
+        sweep.expand(adam, [decays])
+    assert len(sweep.expand(adam, [decays, SweepAxis("optimizer", ("adamw", "lion"))])) == 4
+    assert len(sweep.expand(adamw, [decays])) == 2
+
+
 def test_only_fields_that_do_something_are_offered() -> None:
     plain = {spec.path for spec in sweep.sweepable(BASE)}
     assert "lora_parameters.rank" in plain
