@@ -283,7 +283,7 @@ def _load(file: Path, settings: list[str]) -> TrainConfig:
     from app.command.train import check_paths
     from app.core.problem import UnusableError
     from app.core.run.name import with_name
-    from app.core.setup.config_file import load_config, validation_problems
+    from app.core.setup.config_file import load_config, validation_problems, with_base
     from app.core.system.yaml_text import bounded_yaml
 
     loaded = load_config(file)
@@ -304,6 +304,8 @@ def _load(file: Path, settings: list[str]) -> TrainConfig:
             )
     if problems:
         raise UnusableError(problems)
+    # What was typed is meant from here, wherever the queue is worked through.
+    config = with_base(config, Path.cwd())
     check_paths(config, file)
     return with_name(config, loaded.named)
 

@@ -162,3 +162,13 @@ def test_an_entry_that_cannot_even_begin_is_told_and_counts_as_failed(luthier: L
     queue.again([broken.id])
     lines = [json.loads(line) for line in luthier("queue", "run", "--json", code=1).stdout.splitlines()]
     assert [(one["type"], one["id"], one["state"]) for one in lines] == [("queue_entry", broken.id, "failed")]
+
+
+def test_a_path_that_is_typed_is_meant_from_where_it_is_typed(
+    luthier: Luthier, config: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tmp_path / "data", tmp_path / "rows")
+    (tmp_path / "else").mkdir()
+    config = config.rename(tmp_path / "else" / "quick.yaml")
+    luthier("queue", "add", config, "--set", "data=rows")
+    assert RunQueue().read().entries[0].load().data == str(tmp_path / "rows")
