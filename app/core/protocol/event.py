@@ -304,8 +304,8 @@ class Failed(SpokenPart, Event):
 
     @property
     def text(self) -> str:
-        """What happened, and what to do."""
-        return joined((self.message, self.hint))
+        """What happened, and what to do, once: what is not usable says it itself."""
+        return self.message if self.hint and self.message.endswith(self.hint) else joined((self.message, self.hint))
 
 
 AnyEvent: TypeAlias = (

@@ -435,7 +435,7 @@ def ended_state(run: RunDir) -> tuple[EntryState, str]:
         return "done", result_text(reader.history)
     if recorded == "failed":
         failed = reader.history.failed
-        return "failed", joined((failed.message, failed.hint)) if failed is not None else ""
+        return "failed", failed.text if failed is not None else ""
     return "waiting", CUT_OFF if reader.recorded != "new" else ""
 
 
@@ -455,7 +455,7 @@ def outcome_of(last: event.Event | None) -> tuple[EntryState, str]:
     A run that was paused by ending its worker waits on.
     """
     if isinstance(last, event.Failed):
-        return "failed", joined((last.message, last.hint))
+        return "failed", last.text
     if isinstance(last, event.Finished):
         if last.reason == "paused":
             return "waiting", tr("The run is paused; it goes on where it is.")

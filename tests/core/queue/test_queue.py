@@ -331,6 +331,8 @@ def test_keys_of_a_newer_version_are_kept(queue: RunQueue) -> None:
 
 
 def test_outcomes_and_counts() -> None:
+    twice = event.Failed(message="model: There is none. Choose one.", hint="Choose one.")
+    assert outcome_of(twice) == ("failed", "model: There is none. Choose one.")
     assert outcome_of(event.Finished(reason="completed")) == ("done", "")
     assert outcome_of(event.Finished(reason="stopped")) == ("stopped", "Stopped by you.")
     assert outcome_of(event.Finished(reason="paused")) == ("waiting", "The run is paused; it goes on where it is.")
