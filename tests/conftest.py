@@ -155,13 +155,13 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """As pytest's own, which looks for the next number in a list of all folders that there are: with thousands of
     them that takes longer than most tests."""
     name = re.sub(r"\W", "_", request.node.name)[:30]
-    return tmp_path_factory.mktemp(f"{name}{next(FOLDERS)}", numbered=False)
+    return tmp_path_factory.mktemp(f"{name}_{next(FOLDERS)}", numbered=False)
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Runs, settings and caches of a test never touch those of the person who runs it."""
-    path = tmp_path_factory.mktemp(f"home{next(FOLDERS)}", numbered=False)
+    path = tmp_path_factory.mktemp(f"home_{next(FOLDERS)}", numbered=False)
     monkeypatch.setenv("LUTHIER_HOME", str(path))
     monkeypatch.setenv("HF_HOME", str(path / "huggingface"))
     monkeypatch.setenv("HF_HUB_OFFLINE", EACH_TEST["HF_HUB_OFFLINE"])

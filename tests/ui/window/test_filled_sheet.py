@@ -25,7 +25,7 @@ LATE_MS = 1000
 FONT = "Inter"  # the sheet's: wider ones fold other controls away
 SHEET = Path(__file__).with_name("filled_sheet.txt")
 VARIES = (  # of what is said: where the tests keep things, when they ran, on what
-    (re.compile(r"(/[^\s/:]+)*/(home\d+|pytest-\d+|resources)(?=/|\b)"), "~"),
+    (re.compile(r"(/[^\s/:]+)*/(home_\d+|pytest-\d+|resources)(?=/|\b)"), "~"),
     (re.compile(r"\d{4}-\d\d-\d\d(?!_12-)([T _]\d\d[:-]\d\d([:-]\d\d)?)?"), "DAY"),
     (re.compile(r"\b\d\d:\d\d(:\d\d)?\b"), "TIME"),
     (re.compile(r"^3\d\ss$|(?<=to sleep in )\d+\ss"), "SECONDS"),  # the clock goes on
