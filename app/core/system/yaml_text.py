@@ -90,17 +90,22 @@ def check_bounds(text: str) -> None:
         if deepest < MOST_LEVELS:
             return
     try:
-        _count(text)
+        try:
+            _count(text, QUICK_LOADER)
+        except BoundError:
+            raise
+        except yaml.YAMLError:  # libyaml knows no escape of half a character, as JSON writes them
+            _count(text, yaml.SafeLoader)
     except RecursionError as error:
         raise BoundError(tr("it is nested too deeply")) from error
 
 
-def _count(text: str) -> None:
+def _count(text: str, loader: Any) -> None:
     """Counts nodes, an alias as all that its anchor stands for."""
     sizes: dict[str, int] = {}
     open_nodes: list[tuple[str | None, int]] = []  # its anchor, and the count before it
     total = 0
-    for found in yaml.parse(text, Loader=QUICK_LOADER):
+    for found in yaml.parse(text, Loader=loader):
         if isinstance(found, yaml.AliasEvent):
             if any(anchor == found.anchor for anchor, _ in open_nodes):
                 raise BoundError(tr("the anchor {anchor!r} holds itself", anchor=found.anchor), found.start_mark)
