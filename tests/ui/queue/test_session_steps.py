@@ -173,6 +173,7 @@ class QueueSessionSteps(RuleBasedStateMachine):
             QCoreApplication.processEvents()
         self.current, one.state = one, "running"
         self._begun()
+        FakeWorker.made[-1].say(self._write(event.Hello(task="train")))  # else its file tells of the end before
 
     # -- the worker -------------------------------------------------------------------------------------------
 
