@@ -139,7 +139,8 @@ class Replica:
             if code is not None and _signal(code)
             else tr("with exit code {code}", code=code)
         )
-        tail = tr(" The last line of its log: {said}", said=said) if said else ""
+        last = said if said.endswith((".", "!", "?")) else f"{said}."
+        tail = tr(" The last line of its log: {said}", said=last) if said else ""
         return Problem("", tr("{name} ended {how}.{tail}", name=capital(self.name), how=how, tail=tail))
 
     def close(self, within_s: float) -> None:

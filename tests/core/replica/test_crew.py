@@ -87,7 +87,7 @@ ENDS = [
     ("far", "exit 255", "Replica 1 (far) is not reached: ssh ended with 255.",
      "Try `ssh far` by hand: it must get in without asking for anything."),
     ("far", f"{says(HELLO)}echo oh >&2; exit 3",
-     "Replica 1 (far) ended with exit code 3. The last line of its log: oh", ""),
+     "Replica 1 (far) ended with exit code 3. The last line of its log: oh.", ""),
     ("localhost", "exit 3", "Replica 1 (this machine) ended with exit code 3.", ""),
     ("localhost", f"{says(HELLO)}exit {NOT_FOUND}", "Replica 1 (this machine) ended with exit code 127.", ""),
     ("localhost", "exit 137", "Replica 1 (this machine) ended by signal SIGKILL.", ""),
