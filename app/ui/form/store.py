@@ -298,9 +298,13 @@ class ConfigStore(QObject):
 
 
 def _editable(config: TrainConfig) -> TrainConfig:
-    """The same config, with nothing that the form has a field for said at another place as well."""
+    """The same config, with nothing that the form has a field for said at another place as well; itself where
+    there is no such thing."""
+    values = decay_values(config.optimizer, config.optimizer_config)
+    if all(config.value(path) == value for path, value in values.items()):
+        return config
     try:
-        return config.with_values(decay_values(config.optimizer, config.optimizer_config))
+        return config.with_values(values)
     except ValidationError:  # a decay that the field does not take stays where it is
         return config
 

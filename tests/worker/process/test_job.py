@@ -9,7 +9,7 @@ from app.core.config.train_config import TrainConfig
 from app.worker.process.job import job_config
 
 # Halves of a character, too, as the names of files have them; two of them side by side are one.
-WORDS = st.text(st.characters(exclude_categories=())).map(
+WORDS = st.text(st.characters(exclude_categories=(), exclude_characters="\0")).map(
     lambda words: words.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 )
 

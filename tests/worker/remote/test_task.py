@@ -92,7 +92,7 @@ def yard(monkeypatch: pytest.MonkeyPatch) -> Yard:
 @pytest.fixture
 def run() -> RemoteRun:
     found = new_remote("friendly", "yard", {"where": "a yard"})
-    found.path.mkdir(parents=True)
+    found.path.mkdir(parents=True, exist_ok=True)
     return found.with_details(number=7)
 
 
