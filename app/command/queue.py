@@ -258,15 +258,19 @@ def _await_worker(run: RunDir) -> None:
 
 def _say_passed_over(one: QueueEntry, as_json: bool) -> None:
     if as_json:
-        output.say_json({"type": "queue_entry", "time": time.time()} | _tree(one))
+        _say_entry_json(one, one.state, one.message)
     else:
         output.say(f"\n{one.name} failed · {one.message}")
 
 
+def _say_entry_json(one: QueueEntry, state: EntryState, message: str) -> None:
+    tree = _tree(one) | {"state": state, "message": message}
+    output.say_json({"type": "queue_entry", "time": time.time()} | tree)
+
+
 def _say_entry(claim: Claim, state: EntryState, message: str, as_json: bool) -> None:
     if as_json:
-        tree = _tree(claim.entry) | {"state": state, "message": message}
-        output.say_json({"type": "queue_entry", "time": time.time()} | tree)
+        _say_entry_json(claim.entry, state, message)
     elif state == "running":
         word = "goes on" if claim.resume else "begins"
         output.say(f"\n{claim.entry.name} {word} · {claim.run.path}")

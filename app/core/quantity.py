@@ -126,6 +126,13 @@ def duration_text(seconds: float) -> str:
     return f"{whole // 3600}{GAP}h {minutes}"
 
 
+def no_number_text(text: str, *, whole: bool) -> str:
+    """What is said of a text that should be a number."""
+    if whole:
+        return tr("“{text}” is not a whole number.", text=text)
+    return tr("“{text}” is not a number.", text=text)
+
+
 def typed_number(text: str) -> float | None:
     """The number that somebody means who types ``1e-4``, ``4,096``, ``1 024`` or, in German, ``0,5``.
 

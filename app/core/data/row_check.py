@@ -568,7 +568,7 @@ def dumped(value: Any) -> bytes:
 
 def mojibake_faults(text: str) -> tuple[Fault, ...]:
     """A fault if the text was read in the wrong encoding somewhere on its way."""
-    if not _has_sign(text):
+    if text.isascii() or not _has_sign(text):
         return ()
     if "�" in text:
         return (

@@ -10,7 +10,6 @@ file may be of any version: `recorded_event` takes what it understands of a line
 from __future__ import annotations
 
 import json
-import re
 import time
 from functools import cache
 from pathlib import Path
@@ -18,14 +17,13 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from app.core.json_text import parsed_json
+from app.core.json_text import has_surrogate, parsed_json
 from app.core.language import joined, tr
 from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, SpokenPart, WirePart, refusal_text
 
 ODD_NUMBER = 2**53  # no counter reaches it, and arrays of numbers hold none beyond
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make a new one for every line
 _ASCII_ENCODER = json.JSONEncoder()
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Event(WirePart):
@@ -39,7 +37,7 @@ class Event(WirePart):
         # Not model_dump: it copies every loss of a report, which costs more than writing them.
         line = _ENCODER.encode(vars(self))
         # Half a character, as in the name of a file that is no UTF-8: no pipe and no file takes it but escaped.
-        if not line.isascii() and _SURROGATE.search(line):
+        if not line.isascii() and has_surrogate(line):
             return _ASCII_ENCODER.encode(vars(self))
         return line
 

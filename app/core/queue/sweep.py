@@ -18,6 +18,7 @@ from app.core.language import tr
 from app.core.method.table import PATHS
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity, UnusableError, errors
+from app.core.quantity import no_number_text
 from app.core.queue.queue import QueueEntry, make_entry
 from app.core.run.summary import RunSummary
 from app.core.setup import plan
@@ -105,18 +106,8 @@ def parse_axis(path: str, text: str) -> SweepAxis:
     problems: list[Problem] = []
     for part in filter(None, parts):
         if spec.kind in ("int", "float") and not _is_number(part, whole=spec.kind == "int"):
-            said = (
-                tr("“{text}” is not a whole number.", text=part)
-                if spec.kind == "int"
-                else tr("“{text}” is not a number.", text=part)
-            )
-            problems.append(
-                Problem(
-                    path,
-                    said,
-                    hint=tr("{label} takes {range_text}.", label=spec.label, range_text=spec.range_text),
-                )
-            )
+            hint = tr("{label} takes {range_text}.", label=spec.label, range_text=spec.range_text)
+            problems.append(Problem(path, no_number_text(part, whole=spec.kind == "int"), hint=hint))
             continue
         try:
             value = TrainConfig().with_value(path, _plain(spec, part)).value(path)

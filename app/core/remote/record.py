@@ -6,13 +6,10 @@ and at the end what was brought. No secret is in it.
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,7 @@ from app.core.problem import Problem, UnusableError
 from app.core.protocol.event import Event, read_events
 from app.core.protocol.job import EVENTS_FILE, RUN_CONFIG
 from app.core.remote.host import SshHost
-from app.core.run.folder import RUN_REMOTE, RUN_SETUP, recorded_state, runs_dir
+from app.core.run.folder import RUN_REMOTE, RUN_SETUP, make_folder, recorded_state, runs_dir
 from app.core.run.name import folder_word
 from app.core.system.atomic_file import write_text
 
@@ -111,17 +108,9 @@ class RemoteRun:
 
 
 def new_remote(title: str, place: str, details: Mapping[str, Any] | None = None) -> RemoteRun:
-    """A run that is not there yet, named like those here: by time and title. Its folder here is made at once:
-    another that begins in this second has one of its own."""
-    word = folder_word(title)
-    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    """A run that is not there yet, named like those here: by time and title. Its folder here is made at once."""
     runs_dir().mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
-        path = runs_dir() / (f"{stamp}_{word}" if number == 1 else f"{stamp}_{word}-{number}")
-        with suppress(FileExistsError):
-            path.mkdir()
-            break
-    return RemoteRun(path, place, dict(details or {}))
+    return RemoteRun(make_folder(runs_dir(), folder_word(title)), place, dict(details or {}))
 
 
 def read_remote(path: Path) -> RemoteRun | None:

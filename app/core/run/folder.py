@@ -158,19 +158,23 @@ def create_run(config: TrainConfig, parent: Path | None = None) -> RunDir:
     parent = parent if parent is not None else runs_dir()
     parent.mkdir(parents=True, exist_ok=True)
     config = config.with_value("adapter_name", unique_name(config.adapter_name, taken_words(parent)))
+    path = make_folder(parent, folder_word(config.adapter_name))
+    try:
+        return prepare_run(config, path)
+    except BaseException:  # also Ctrl-C: a folder without a run would only take the next one's name
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def make_folder(parent: Path, word: str) -> Path:
+    """Makes a new folder in ``parent``, named by time and a word: another that begins in this second has one of its
+    own, with a number behind it."""
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    word = folder_word(config.adapter_name)
     for number in range(1, 10_000):
         path = parent / (f"{stamp}_{word}" if number == 1 else f"{stamp}_{word}-{number}")
-        try:
+        with suppress(FileExistsError):
             path.mkdir()
-        except FileExistsError:
-            continue
-        try:
-            return prepare_run(config, path)
-        except BaseException:  # also Ctrl-C: a folder without a run would only take the next one's name
-            shutil.rmtree(path, ignore_errors=True)
-            raise
+            return path
     raise FileExistsError(tr("No free name for a run in {parent}", parent=parent))
 
 

@@ -21,14 +21,12 @@ from app.ui.worker.latest import LatestWorker
 from app.ui.worker.process import WorkerOutcome
 
 CHECK_DELAY_MS = 250
-# What of the config changes what the rows are …
+# What of the config changes what the rows are; `COUNTED_PATHS`: how they are divided, and what is trained of them.
 READ_PATHS = (
     "data", "valid_data", "test_data", "data_format", "prompt_feature", "completion_feature", "chat_feature",
     "text_feature", "system_feature", "sheet", "answers_by", "encoding", "skip_bad_answers",
     "skip_bad_rows", "train_mode",
 )  # fmt: skip
-# … and what changes how they are divided and what is trained of them.
-TOKEN_PATHS = COUNTED_PATHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +179,11 @@ class DataInspector(QObject):
         return known == self._read_files
 
     def _on_changed(self, path: str) -> None:
-        if path and path not in READ_PATHS and path not in TOKEN_PATHS:
+        if path and path not in READ_PATHS and path not in COUNTED_PATHS:
             return
         if self._values(READ_PATHS) != self._asked or (path == "max_seq_length" and self._is_text()):
             self.read()
-        elif self._values(TOKEN_PATHS) != self._counted:
+        elif self._values(COUNTED_PATHS) != self._counted:
             self._count()
             self.started.emit()
 
@@ -195,7 +193,7 @@ class DataInspector(QObject):
 
     def _count(self) -> None:
         """Counts tokens, as soon as rows and model are known. Rows with faults are left out of the figures."""
-        self._counted = self._values(TOKEN_PATHS)
+        self._counted = self._values(COUNTED_PATHS)
         self._token_worker.cancel()
         self.token_problem = ""
         structure = self._structure

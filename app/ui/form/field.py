@@ -12,6 +12,7 @@ from app.core.config.spec import field_specs
 from app.core.config.train_config import FieldSpec
 from app.core.language import tr
 from app.core.problem import Problem, Severity
+from app.core.quantity import no_number_text
 from app.ui.form.editor import Editor, make_editor, name_editor
 from app.ui.form.help_popover import HelpButton, HelpPopover
 from app.ui.form.number_box import NumberBox
@@ -241,12 +242,8 @@ class Field(QWidget):
         self._show_reset()
 
     def _on_unreadable(self, text: str) -> None:
-        if not text.strip():
-            said = tr("A number is needed here.")
-        elif self.spec.kind == "int":
-            said = tr("“{text}” is not a whole number.", text=text)
-        else:
-            said = tr("“{text}” is not a number.", text=text)
+        is_whole = self.spec.kind == "int"
+        said = no_number_text(text, whole=is_whole) if text.strip() else tr("A number is needed here.")
         point = tr("A comma stands between thousands; decimals have a point.") if "," in text else ""
         self._set_own(Problem(self.path, said, hint=" ".join(filter(None, (point, self.takes_text())))))
 

@@ -24,6 +24,7 @@ from app.core.problem import Problem, UnusableError
 from app.core.quantity import count_text
 from app.worker.array import Arrays
 from app.worker.model.adapter_problem import adapter_problem, size_problem, some
+from app.worker.model.soundness import first_unsound
 from app.worker.model.strength import between, module_at_strength
 
 ADAPTER_LEAVES = ("lora_a", "lora_b", "m")
@@ -237,7 +238,7 @@ def _read_weights(file: Path) -> Arrays:
         ) from error
     if not isinstance(weights, dict) or not weights:
         raise UnusableError([adapter_problem(tr("The file holds no weights."), file)])
-    if broken := next((name for name, array in weights.items() if not mx.isfinite(array).all().item()), ""):
+    if broken := first_unsound(weights.items()):
         said = tr("The adapter has values in {broken} that are no numbers.", broken=broken)
         hint = tr("Its training went astray: take an earlier checkpoint.")
         raise UnusableError([adapter_problem(said, file, hint)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import mlx.core as mx
@@ -45,7 +45,16 @@ def largest_sound(weights: Mapping[str, mx.array]) -> float:
 def unsound_base(model: nn.Module) -> str:
     """The first of a model's frozen arrays that holds NaN or infinity; empty if none does. It reads all of them."""
     trained = {name for name, _ in tree_flatten(model.trainable_parameters())}
-    for name, array in tree_flatten(model.parameters()):
-        if name not in trained and mx.issubdtype(array.dtype, mx.floating) and not mx.isfinite(array).all().item():
-            return str(name)
-    return ""
+    return first_unsound((name, array) for name, array in tree_flatten(model.parameters()) if name not in trained)
+
+
+def first_unsound(arrays: Iterable[tuple[str, mx.array]]) -> str:
+    """The name of the first array that holds NaN or infinity; empty if none does."""
+    return next(
+        (
+            name
+            for name, array in arrays
+            if mx.issubdtype(array.dtype, mx.floating) and not mx.isfinite(array).all().item()
+        ),
+        "",
+    )
