@@ -106,6 +106,7 @@ def test_what_ends_while_it_is_fetched_comes_with_its_last_weights(
     sshd: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = started(sshd, tmp_path)
+    next(PLACE.attend(run, lambda _: None, pause_s=0.02))  # before its first word nothing can be fetched
     there = home(sshd) / run.folder
     copy_here = SshHost.copy_here
 
