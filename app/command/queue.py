@@ -237,6 +237,8 @@ def _train(claim: Claim, as_json: bool) -> tuple[EntryState, str]:
     if claim.resume:
         _await_worker(claim.run)
         write_job(claim.run.path, TrainJob(resume=True))
+    elif claim.entry.has_other_data:
+        write_job(claim.run.path, TrainJob(data_changed=True))
     state, message = outcome_of(follow(claim.run, as_json=as_json))
     if state == "done":
         reader = RunReader(claim.run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 import orjson
 
@@ -20,7 +19,6 @@ _STRETCHES = (
     (0xE0001, 0xE0001), (0xE0020, 0xE007F), (0xE0100, 0xE01EF),
 )  # fmt: skip
 INVISIBLE = "".join(chr(code) for first, last in _STRETCHES for code in range(first, last + 1))
-_INVISIBLE = frozenset(INVISIBLE)
 # What texts have no use for: tabs, line breaks and page breaks are none of them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _NEAR = 12  # characters on either side of one that is told
@@ -29,14 +27,6 @@ _NEAR = 12  # characters on either side of one that is told
 def is_blank(text: str) -> bool:
     """True if nothing of a text can be seen."""
     return not text.strip(INVISIBLE)
-
-
-def has_blank(texts: Iterable[str]) -> bool:
-    """True if nothing of one of them can be seen; asked of every row of a file."""
-    for text in texts:  # noqa: SIM110  # a generator takes longer
-        if (not text or text[0] in _INVISIBLE) and is_blank(text):
-            return True
-    return False
 
 
 def may_hold_control(text: str, known: int = 0) -> bool:

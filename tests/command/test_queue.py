@@ -100,17 +100,27 @@ def test_it_is_worked_through_and_a_failed_run_does_not_hold_up_the_next(
     for name, data in (("one", "data"), ("two", "vanishing"), ("three", "data")):
         luthier("queue", "add", config, "--set", f"adapter_name={name}", "--set", f"data={tmp_path / data}")
     shutil.rmtree(tmp_path / "vanishing")
+    with (tmp_path / "data" / "train.jsonl").open("a") as file:
+        turns = [{"role": "user", "content": "Ebb?"}, {"role": "assistant", "content": "Low."}]
+        file.write(json.dumps({"messages": turns}) + "\n")
+    luthier("queue", "add", config, "--set", "adapter_name=four", "--set", f"data={tmp_path / 'data'}")
     done = luthier("queue", "run", "--json", code=1)
     said = [json.loads(line) for line in done.stdout.splitlines()]
     entries = [(one["name"], one["state"]) for one in said if one["type"] == "queue_entry"]
     assert entries == [
         ("one", "running"), ("one", "done"), ("two", "running"), ("two", "failed"), ("three", "running"),
-        ("three", "done"),
+        ("three", "done"), ("four", "running"), ("four", "done"),
     ]  # fmt: skip
-    assert sum(one["type"] == "finished" for one in said) == 2
+    assert sum(one["type"] == "finished" for one in said) == 3
+    changed = "The files of the data were changed after this setup was queued."
+    told, name = list[str](), ""
+    for one in said:
+        name = one["name"] if one["type"] == "queue_entry" else name
+        told += [name] if one["type"] == "warned" and one["message"] == changed else []
+    assert told == ["one", "two", "three"]
     found = listed(luthier)
     assert (found["mode"], found["worked"]) == ("idle", False)
-    assert [one["state"] for one in found["entries"]] == ["done", "failed", "done"]
+    assert [one["state"] for one in found["entries"]] == ["done", "failed", "done", "done"]
     assert "vanishing" in found["entries"][1]["message"]
     assert "validation loss" in found["entries"][0]["message"]
     assert (Path(found["entries"][2]["run"]) / "adapters" / "adapters.safetensors").exists()

@@ -24,6 +24,7 @@ from app.core.data.message import (
     with_system,
 )
 from app.core.data.message_check import Fault, kind_of, media_word, message_faults, parts_told, role_faults
+from app.core.data.missing import says_nothing, word_for_nothing
 from app.core.data.rated import (
     answer_faults,
     is_written,
@@ -41,7 +42,7 @@ from app.core.method.method import Goal
 from app.core.problem import Severity
 from app.core.source.finding import KINDS
 from app.core.source.json_stream import TOO_DEEP, nests_too_deep
-from app.core.visible import control_told, has_blank, is_blank, may_hold_control
+from app.core.visible import control_told, is_blank, may_hold_control
 
 # Roles that stay as they are: rows with others, `function` and `developer` among them, are read in full.
 _PLAIN_ROLES = frozenset(("system", "user", "assistant", "tool", "ipython"))
@@ -110,7 +111,7 @@ def _fast_chat(column: str, native: bool) -> FastCheck:
             faults = known.get(roles)
         except (TypeError, KeyError):
             return None
-        if has_blank(contents) or (not is_plain and may_hold_control(text, len(contents) - 1)):
+        if says_nothing(contents) or (not is_plain and may_hold_control(text, len(contents) - 1)):
             return None
         if faults is None:
             if not _PLAIN_ROLES.issuperset(roles):
@@ -142,7 +143,7 @@ def _fast_sharegpt(column: str) -> FastCheck:
                 return None
         except (TypeError, KeyError):
             return None
-        if has_blank(contents) or (not is_plain and may_hold_control(text, len(contents) - 1)):
+        if says_nothing(contents) or (not is_plain and may_hold_control(text, len(contents) - 1)):
             return None
         faults = known.get(roles)
         if faults is None:
@@ -165,7 +166,7 @@ def _remembered(known: dict[tuple[str, ...], tuple[Fault, ...]], roles: tuple[st
 def _fast_pair(prompt: str, completion: str, native: bool) -> FastCheck:
     def check(row: dict[str, Any], is_plain: bool = False) -> RowResult | None:
         first, second = row[prompt], row[completion]
-        if type(first) is not str or type(second) is not str or has_blank((first, second)):
+        if type(first) is not str or type(second) is not str or says_nothing((first, second)):
             return None
         # Perhaps messages, written as text, or a transcript.
         if first[0] == "[" or second[0] == "[" or first.startswith(("\n\nHuman:", "Human:")):
@@ -182,7 +183,7 @@ def _fast_pair(prompt: str, completion: str, native: bool) -> FastCheck:
 def _fast_text(column: str, native: bool) -> FastCheck:
     def check(row: dict[str, Any], is_plain: bool = False) -> RowResult | None:
         text = row[column]
-        if type(text) is not str or is_blank(text) or (not is_plain and may_hold_control(text)):
+        if type(text) is not str or says_nothing((text,)) or (not is_plain and may_hold_control(text)):
             return None
         return hash(text), len(text), () if text.isascii() else mojibake_faults(text), native
 
@@ -548,6 +549,8 @@ def _result(fingerprint: int, texts: list[Any], faults: list[Fault], native: boo
     if may_hold_control(joined, len(parts) - 1):
         told = next(filter(None, map(control_told, parts)), "")
         faults = [*faults, ("control_character", told)] if told else faults
+    if word := word_for_nothing(parts):
+        faults = [*faults, ("missing_value", tr("A text is only {word}", word=quoted(word)))]
     return fingerprint, len(joined), tuple(faults), native
 
 

@@ -39,6 +39,7 @@ class TrainJob(Job):
     the config's reward file may run if it has this content.
     ``outlives_parent``: it goes on when whoever started it is gone, and is told through the run's door what to do.
     ``most_positions`` bounds a piece of several examples; 0 is the usual bound.
+    ``data_changed``: the files of the data are others than when the setup was queued, which is told.
     """
 
     task: Literal["train"] = "train"
@@ -49,6 +50,7 @@ class TrainJob(Job):
     reward_file_sha256: str = ""
     outlives_parent: bool = False
     most_positions: int = Field(0, ge=0)
+    data_changed: bool = False
 
 
 class ProbeJob(Job):

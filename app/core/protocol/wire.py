@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from app.core.language import Told, capital, retold, tr
 
-PROTOCOL_VERSION = 11
+PROTOCOL_VERSION = 12
 """The version of jobs, commands and events together.
 
 It grows by one with every change of theirs that the other end can see: a kind or a field that comes, goes or gets

@@ -26,6 +26,7 @@ from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.wire import SpokenPart
 from app.core.quantity import loss_text
+from app.core.queue.data_stamp import data_stamp
 from app.core.refusal import reason_of
 from app.core.run.folder import RunDir, create_run, present_state
 from app.core.run.note import RunNote, save_note
@@ -60,7 +61,8 @@ class QueueEntry(SpokenPart, _Kept):
     ``config`` is the whole setup as YAML, frozen when it was queued. ``run`` is the run's folder once there is one;
     an entry that waits and has one goes on with that run. ``values`` are what a sweep set, by dotted path.
     ``setup`` says in a few words what it is. ``hidden`` entries are out of the list but still tell what their sweep
-    found. ``created`` is in seconds since 1970.
+    found. ``created`` is in seconds since 1970. ``data`` is what the data was when it was queued, ``trained_data``
+    what it was when its run began (see `data_stamp`); empty where that is not known.
     """
 
     id: str
@@ -75,6 +77,13 @@ class QueueEntry(SpokenPart, _Kept):
     values: dict[str, Any] = {}
     hidden: bool = False
     created: float = 0.0
+    data: str = ""
+    trained_data: str = ""
+
+    @property
+    def has_other_data(self) -> bool:
+        """Whether the data was changed between queueing and training."""
+        return bool(self.data and self.trained_data) and self.data != self.trained_data
 
     @property
     def is_ended(self) -> bool:
@@ -170,9 +179,14 @@ def queue_tally(entries: Iterable[QueueEntry]) -> QueueTally:
 
 
 def make_entry(
-    config: TrainConfig, *, sweep: str = "", sweep_name: str = "", values: dict[str, Any] | None = None
+    config: TrainConfig,
+    *,
+    sweep: str = "",
+    sweep_name: str = "",
+    values: dict[str, Any] | None = None,
+    data: str | None = None,
 ) -> QueueEntry:
-    """A waiting entry with a frozen copy of the setup."""
+    """A waiting entry with a frozen copy of the setup; ``data`` is the stamp of its data where that is known."""
     return QueueEntry(
         id=os.urandom(4).hex(),
         name=config.adapter_name,
@@ -182,6 +196,7 @@ def make_entry(
         sweep_name=sweep_name,
         values=values or {},
         created=time.time(),
+        data=data_stamp(config) if data is None else data,
     )
 
 
@@ -411,7 +426,15 @@ def _changed(one: QueueEntry, key: str, values: dict[str, Any]) -> QueueEntry:
 
 def _waiting_again(one: QueueEntry) -> QueueEntry:
     run = one.run if one.state == "stopped" else ""
-    return one.model_copy(update={"state": "waiting", "message": "", "run": run, "hidden": False})
+    data = one.data if run else _data_of(one)  # one that begins anew is asked for now
+    return one.model_copy(update={"state": "waiting", "message": "", "run": run, "hidden": False, "data": data})
+
+
+def _data_of(one: QueueEntry) -> str:
+    try:
+        return data_stamp(one.load())
+    except UnusableError:  # as its turn will tell
+        return ""
 
 
 def _recovered(one: QueueEntry) -> QueueEntry:
@@ -469,7 +492,8 @@ def _claimed(one: QueueEntry) -> tuple[QueueEntry, Claim | None]:
         entry = one.model_copy(update={"state": "running", "message": ""})
         return entry, Claim(entry, run, resume=True)
     try:
-        run = create_run(one.load())
+        config = one.load()
+        run = create_run(config)
         if one.sweep_name:
             save_note(run, RunNote(tags=(one.sweep_name,)))
     except UnusableError as error:
@@ -481,7 +505,8 @@ def _claimed(one: QueueEntry) -> tuple[QueueEntry, Claim | None]:
             filename=error.filename,
         )
         return one.model_copy(update={"state": "failed", "message": said}), None
-    entry = one.model_copy(update={"state": "running", "message": "", "run": str(run.path)})
+    known = {"state": "running", "message": "", "run": str(run.path), "trained_data": data_stamp(config)}
+    entry = one.model_copy(update=known)
     return entry, Claim(entry, run, resume=False)
 
 

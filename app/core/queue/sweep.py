@@ -19,6 +19,7 @@ from app.core.method.table import PATHS
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.quantity import no_number_text
+from app.core.queue.data_stamp import data_stamp
 from app.core.queue.queue import QueueEntry, make_entry
 from app.core.run.summary import RunSummary
 from app.core.setup import plan
@@ -217,8 +218,8 @@ def total_iterations(variants: Sequence[Variant], data: DataReport | None) -> in
 
 def entries(variants: Sequence[Variant], name: str) -> list[QueueEntry]:
     """The variants as waiting entries that share a sweep."""
-    sweep = secrets.token_hex(4)
-    return [make_entry(v.config, sweep=sweep, sweep_name=name, values=dict(v.values)) for v in variants]
+    sweep, data = secrets.token_hex(4), data_stamp(variants[0].config)  # whose files no field of a sweep changes
+    return [make_entry(v.config, sweep=sweep, sweep_name=name, values=dict(v.values), data=data) for v in variants]
 
 
 def sweep_name(config: TrainConfig, axes: Sequence[SweepAxis]) -> str:
@@ -343,6 +344,11 @@ def best_result(results: Sequence[SweepResult]) -> SweepResult | None:
     """The variant with the lowest validation loss, the first one where several have it."""
     measured = [(one.loss, place) for place, one in enumerate(results) if one.loss is not None]
     return results[min(measured)[1]] if measured else None
+
+
+def differ_in_data(results: Sequence[SweepResult]) -> bool:
+    """Whether the data was changed between the runs of a sweep: their losses are of different examples."""
+    return len({one.entry.trained_data for one in results if one.entry.trained_data}) > 1
 
 
 def sweep_paths(results: Sequence[SweepResult]) -> list[str]:

@@ -73,6 +73,13 @@ def archive_files(path: Path) -> list[Path]:
     return [path / name for name in _opened(path).names]
 
 
+def left_out(path: Path) -> tuple[list[str], list[str]]:
+    """What an archive holds that is none of its `archive_files`, as it is named in there: links and the like, and
+    files in whose place a later one of the same name is read. Raises `ArchiveError`."""
+    found = _opened(path)
+    return found.links, found.earlier
+
+
 def is_file_in_archive(path: Path) -> bool:
     """True if a path goes through an archive to a file that is there."""
     found = through_archive(path)
@@ -152,10 +159,16 @@ class _Zip:
             raise ArchiveError(tr("The archive is damaged: {error}.", error=error), "damaged_file") from error
         entries = [entry for entry in self._archive.infolist() if entry.filename and not entry.is_dir()]
         self._entries: dict[str, zipfile.ZipInfo] = {}
+        self.links: list[str] = []
+        self.earlier: list[str] = []
         for entry in entries:
-            is_link = stat.S_ISLNK(entry.external_attr >> 16)
-            if (name := _clean(entry.filename)) and not is_link:
-                self._entries.setdefault(name, entry)
+            name = _clean(entry.filename)
+            if name and stat.S_ISLNK(entry.external_attr >> 16):
+                self.links.append(entry.filename)
+            elif name:
+                if name in self._entries:
+                    self.earlier.append(self._entries[name].filename)
+                self._entries[name] = entry
         _check_counts(
             (entry.filename for entry in entries), sum(e.file_size for e in entries), size, TOTAL_LIMIT_BYTES
         )
@@ -187,6 +200,8 @@ class _Tar:
 
     def __init__(self, path: Path, size: int) -> None:
         self._files: dict[str, Path] = {}
+        self.links: list[str] = []
+        self.earlier: list[str] = []
         self._folder = Path(tempfile.mkdtemp(prefix=temporary_prefix("archive")))
         atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
         try:
@@ -197,19 +212,24 @@ class _Tar:
             ) from error
 
     def _unpack(self, path: Path, size: int) -> None:
-        total, seen = 0, []
+        total, seen, names = 0, [], dict[str, str]()
         free = shutil.disk_usage(self._folder).free // 2
         with tarfile.open(path, "r|*") as archive:
             for entry in archive:
                 if not entry.isreg():
+                    if not entry.isdir() and _clean(entry.name):
+                        self.links.append(entry.name)
                     continue
                 seen.append(entry.name)
                 total += entry.size
                 _check_counts(seen, total, size, min(TAR_LIMIT_BYTES, free))
                 name, packed = _clean(entry.name), archive.extractfile(entry)
-                if not name or name in self._files or packed is None:
+                if not name or packed is None:
                     continue
-                target = self._folder / str(len(self._files))
+                if name in names:  # as unpacking does: the later one is the newer
+                    self.earlier.append(names[name])
+                names[name] = entry.name
+                target = self._folder / str(len(seen))
                 with packed, target.open("wb") as file:
                     shutil.copyfileobj(packed, file, 1 << 20)
                 self._files[name] = target

@@ -13,7 +13,7 @@ from typing import Any
 from app.core.language import code, joined, tr
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE, RUN_CONFIG
 from app.core.refusal import reason_of
-from app.core.source.archive import ArchiveError, archive_files, archive_kind
+from app.core.source.archive import ArchiveError, archive_files, archive_kind, left_out
 from app.core.source.collection import members
 from app.core.source.container import SPLIT_WORDS
 from app.core.source.exported_chat import is_slack_export
@@ -74,6 +74,7 @@ def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]
     if is_slack_export(path) or not (path.is_dir() or archive_kind(path)):
         return [(path, split_of(path))]
     if not path.is_dir():
+        _tell_left_in(path, findings)
         return _divided(path, archive_files(path), findings)
     folder = _snapshot(path)
     mlx = [(folder / f"{split}.jsonl", split) for split in SPLITS if (folder / f"{split}.jsonl").is_file()]
@@ -82,6 +83,8 @@ def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]
         return [(file, split) for file, split in mlx]
     listed = _configured_files(folder) or _everything_of(folder, findings)
     if members(path) or not _data_files(listed):  # archives of a folder are data where there is nothing else
+        for one in filter(_is_archive, listed):
+            _tell_left_in(one, findings)
         listed = [file for one in listed for file in (archive_files(one) if _is_archive(one) else [one])]
     return _divided(folder, listed, findings, path)
 
@@ -151,6 +154,18 @@ def _tell_left_out(folder: Path, there: Iterable[Path], used: Iterable[Path], fi
     ]
     if left and taken:
         findings.add("ignored_file", str(folder), None, tr("Not used: {shown}.", shown=_shown(left)))
+
+
+def _tell_left_in(archive: Path, findings: Findings) -> None:
+    """Names what an archive holds and is not read."""
+    links, earlier = left_out(archive)
+    if links:
+        said = tr("Not used, being no files: {shown}.", shown=_shown([Path(name) for name in links]))
+        findings.add("ignored_file", str(archive), None, said)
+    if earlier:
+        shown = _shown([Path(name) for name in earlier])
+        said = tr("The archive holds {shown} more than once; the last one is read.", shown=shown)
+        findings.add("ignored_file", str(archive), None, said)
 
 
 def _shown(files: Sequence[Path]) -> str:

@@ -127,6 +127,12 @@ KINDS: dict[str, Kind] = {
     "respelled_number": Kind(
         _W, tr("Number spelled otherwise"), tr("Write it as text where its spelling matters."), True
     ),
+    "missing_value": Kind(
+        _W,
+        tr("What programs write for nothing"),
+        tr("Fill it in, or leave the row out, unless the model is to read or write just that."),
+        True,
+    ),
     "doubtful_encoding": Kind(
         _W,
         tr("Encoding in doubt"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -254,7 +254,7 @@ def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
         lines = stream if before else chain([first], stream)
         reader = csv.reader(lines, delimiter=source.delimiter, strict=True)
         header: list[str] | None = None
-        names = list[str]()
+        names = _Names([])
         line = 1 + before
         while True:
             start = line
@@ -272,7 +272,7 @@ def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                 if told:
                     yield start, RowFault("unusual_header", told)
                 if not source.is_headless:
-                    names = record
+                    names = _Names(record, header)
                     continue
             while len(record) > len(header) and not record[-1].strip():
                 record.pop()  # a delimiter at the line's end
@@ -285,8 +285,9 @@ def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                     header=len(header),
                 )
                 yield start, RowFault("broken_record", said)
-            elif _are_names(record, names):
-                yield start, _names_again()
+            elif names.stand_in(record):
+                header, told = names.read_again(record)
+                yield start, RowFault("repeated_header", told)
             else:
                 yield start, dict(zip(header, record, strict=True))
 
@@ -328,7 +329,7 @@ def _read_workbook(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
 
 
 def _sheet_rows(source: Source, records: Iterable[tuple[int, list[str]]]) -> Iterator[NumberedRow]:
-    header, names = list[str](), list[str]()
+    header, names = list[str](), _Names([])
     for number, record in records:
         if not record:
             continue
@@ -338,25 +339,46 @@ def _sheet_rows(source: Source, records: Iterable[tuple[int, list[str]]]) -> Ite
             if told:
                 yield number, RowFault("unusual_header", told)
             if not source.is_headless:
-                names = record
+                names = _Names(record, header)
                 continue
-        yield number, _names_again() if _are_names(record, names) else dict(zip(header, record, strict=True))
+        if names.stand_in(record):
+            header, told = names.read_again(record)
+            yield number, RowFault("repeated_header", told)
+        else:
+            yield number, dict(zip(header, record, strict=True))
 
 
-def _are_names(record: list[str], names: list[str]) -> bool:
-    """Whether the names of the columns stand here again, as they do in tables that were put together."""
-    if len(names) < 2 or len(record[-1].strip()) != len(names[-1].strip()):  # one word alone may be a text
-        return False
-    cells = [_as_name(cell) for cell in record]
-    return any(cells) and cells == [_as_name(cell) for cell in names]
+class _Names:
+    """The first line of a table, which stands in it again where tables were put together, perhaps with its columns
+    in another order. ``header`` is what they are called."""
+
+    def __init__(self, record: Sequence[str], header: Sequence[str] = ()) -> None:
+        self._cells, self._header = [_as_name(cell) for cell in record], header
+        self._order = sorted(self._cells)
+        self._longest = max(map(len, self._cells), default=0)
+
+    def stand_in(self, record: list[str]) -> bool:
+        """Whether a line is that of the names. It is asked of every line: what is longer is none at a glance."""
+        if len(self._cells) < 2 or len(record[-1]) > self._longest + 8:  # one word alone may be a text
+            return False
+        cells = [_as_name(cell) for cell in record]
+        return any(cells) and (cells == self._cells or sorted(cells) == self._order)
+
+    def read_again(self, record: list[str]) -> tuple[list[str], str]:
+        """What the columns are called from such a line on, with what is to be told of it."""
+        cells = [_as_name(cell) for cell in record]
+        if cells == self._cells:
+            return list(self._header), tr("The names of the columns stand here again; they are left out.")
+        left, header = list(enumerate(self._cells)), list[str]()
+        for cell in cells:
+            found = next(one for one in left if one[1] == cell)
+            left.remove(found)
+            header.append(self._header[found[0]])
+        return header, tr("The names of the columns stand here in another order; the rows below are read by it.")
 
 
 def _as_name(cell: str) -> str:
     return cell.strip('\ufeff \t"').casefold()
-
-
-def _names_again() -> RowFault:
-    return RowFault("repeated_header", tr("The names of the columns stand here again; they are left out."))
 
 
 def _header(record: list[str], source: Source) -> tuple[list[str], str]:

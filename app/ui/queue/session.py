@@ -308,7 +308,7 @@ class QueueSession(QObject):
         if claim.resume:
             self._session.resume(claim.run.path)
         else:
-            self._session.start_run(claim.run)
+            self._session.start_run(claim.run, data_changed=claim.entry.has_other_data)
 
     def _finish(self) -> None:
         found = queue_tally(one for one in self.state.entries if one.id in self._worked)

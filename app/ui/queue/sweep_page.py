@@ -17,10 +17,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.quantity import plural
 from app.core.queue.queue import QueueEntry
-from app.core.queue.sweep import SweepResult, best_result, value_words
+from app.core.queue.sweep import SweepResult, best_result, differ_in_data, value_words
 from app.core.run.folder import RunDir
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary, summary_of
@@ -221,12 +221,14 @@ class SweepPage(QWidget):
 
 
 def verdict(results: list[SweepResult]) -> str:
-    """``4 of 6 runs have ended · Best so far: rank 16, lr 0.001``."""
+    """``4 of 6 runs have ended · Best so far: rank 16, lr 0.001``, and what makes that doubtful."""
     ended = sum(one.entry.is_ended for one in results)
     runs = plural(len(results), "run")
     count = tr("1 of {runs} has ended", runs=runs)
     if ended != 1:
         count = tr("{ended:,} of {runs} have ended", ended=ended, runs=runs)
+    if differ_in_data(results):
+        count = joined((count, tr("the data was changed in between")), " · ")
     best = best_result(results)
     if best is None:
         return count

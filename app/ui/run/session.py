@@ -208,10 +208,10 @@ class RunSession(QObject):
         self.start_run(run)
         return run
 
-    def start_run(self, run: RunDir) -> None:
-        """Shows a run that was made just now and starts its worker."""
+    def start_run(self, run: RunDir, *, data_changed: bool = False) -> None:
+        """Shows a run that was made just now and starts its worker; ``data_changed`` is that of the job."""
         self._show(run)
-        write_job(run.path, TrainJob(outlives_parent=True))
+        write_job(run.path, TrainJob(outlives_parent=True, data_changed=data_changed))
         self._launch()
 
     def open(self, path: Path, *, interrupted: bool = False) -> None:

@@ -64,6 +64,8 @@ from app.worker.train.trade import Trade, Weighed
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
 REPORT_AT_LEAST_EVERY_S = 2.0
 STOPPED_BEFORE = tr("Stopped before training.")
+DATA_CHANGED = tr("The files of the data were changed after this setup was queued.")
+DATA_CHANGED_HINT = tr("It is trained on what is in them now.")
 WHOLE_ENDS = ("completed", "early_stopping")  # reasons after which nothing is left to do
 WIRED_FROM = 0.4  # the share of Metal's working set that weights and optimizer take before memory is wired
 Written = TypeVar("Written")
@@ -78,6 +80,8 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
         checkpoint = _saved_state(channel, run, job)
         if checkpoint is not None:
             _check_provenance(run, job, checkpoint)
+        if job.data_changed:
+            channel.emit(event.Warned(message=DATA_CHANGED, hint=DATA_CHANGED_HINT))
         try:
             prepared = prepare(channel, control, run, job)
             neutral = _measured_and_joined(channel, control, run, prepared)

@@ -13,7 +13,21 @@ from app.core.data.row_check import fast_check, full_check, is_good
 
 TEXTS = st.one_of(
     st.sampled_from(
-        ["", " ", "\n", "tide", "[", "[1]", "Human: ebb", "\n\nHuman: a\n\nAssistant: b", "Ã¼ber", "ebb\ufffd", "é"]
+        [
+            "",
+            " ",
+            "\n",
+            "tide",
+            "[",
+            "[1]",
+            "Human: ebb",
+            "\n\nHuman: a\n\nAssistant: b",
+            "Ã¼ber",
+            "ebb\ufffd",
+            "é",
+            "nan",
+            "#N/A ",
+        ]
     ),
     st.text(max_size=8),
 )

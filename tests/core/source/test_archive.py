@@ -24,6 +24,7 @@ from app.core.source.archive import (
     archive_kind,
     file_size,
     is_file_in_archive,
+    left_out,
     open_file,
     outer_file,
 )
@@ -202,8 +203,8 @@ def test_archives_of_a_folder_are_data_where_there_is_nothing_else(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["boats.zip", "boats.tar"])
 def test_files_of_an_archive_are_found_by_their_names(name: str, tmp_path: Path) -> None:
-    """The first of a name counts; names are put right, and what is hidden is not there."""
-    files = {"./d//b.jsonl": b"abc", "C:\\d\\b.jsonl": b"twice", "a/__pycache__/x": b"x", "a.jsonl": b"", ".b": b""}
+    """Names are put right, and what is hidden is not there; of two of a name the later counts, and that is told."""
+    files = {"./d//b.jsonl": b"twice", "C:\\d\\b.jsonl": b"abc", "a/__pycache__/x": b"x", "a.jsonl": b"", ".b": b""}
     path = tmp_path / name
     if name.endswith("zip"):
         with zipfile.ZipFile(path, "w") as made:
@@ -215,7 +216,12 @@ def test_files_of_an_archive_are_found_by_their_names(name: str, tmp_path: Path)
             made.mkdir("folder")
     else:
         tarred(path, files)
+        with tarfile.open(path, "a") as tar:
+            led = tarfile.TarInfo("link.jsonl")
+            led.type, led.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            tar.addfile(led)
     assert archive_kind(path) == name[-3:]
+    assert left_out(path) == (["link.jsonl"], ["./d//b.jsonl"])
     assert archive_files(path) == [path / "a.jsonl", path / "d" / "b.jsonl"]
     assert [file_size(one) for one in archive_files(path)] == [0, 3]
     with open_file(path / "d" / "b.jsonl") as file:
@@ -275,3 +281,38 @@ def test_how_far_an_archive_may_grow(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(archive, "RATIO_LIMIT", 1)
     monkeypatch.setattr(archive, "RATIO_FROM_BYTES", 20_001)
     assert len(archive_files(made("3"))) == 1
+
+
+@pytest.mark.parametrize("name", ["boats.zip", "boats.tar"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_of_a_file_that_was_put_in_twice_the_newer_one_trains(name: str, inside: bool, tmp_path: Path) -> None:
+    """As `tar -r` and `zip` from a program do; whoever unpacks the archive gets the newer one, too."""
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / name
+    old, new = lines(pair(1), pair(2)), lines(pair(3))
+    if name.endswith("zip"):
+        with zipfile.ZipFile(path, "w") as made:
+            made.writestr("rows.jsonl", old)
+            with pytest.warns(UserWarning, match="Duplicate name"):
+                made.writestr("rows.jsonl", new)
+    else:
+        tarred(path, {"rows.jsonl": old})
+        with tarfile.open(path, "a") as tar:
+            newer = tarfile.TarInfo("rows.jsonl")
+            newer.size = len(new)
+            tar.addfile(newer, io.BytesIO(new))
+    report = check_files([path.parent if inside else path])
+    assert list(report.preview) == [json.loads(new)]
+    assert ("ignored_file", "The archive holds `rows.jsonl` more than once; the last one is read.") in told(report)
+
+
+def test_links_in_an_archive_are_named(tmp_path: Path) -> None:
+    path = tarred(tmp_path / "boats.tar", {"rows.jsonl": ROWS})
+    with tarfile.open(path, "a") as made:
+        for name, kind in (("more.jsonl", tarfile.LNKTYPE), ("pipe", tarfile.FIFOTYPE), ("sub", tarfile.DIRTYPE)):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, "rows.jsonl"
+            made.addfile(link)
+    report = check_files([path])
+    assert report.examples == 4
+    assert ("ignored_file", "Not used, being no files: `more.jsonl`, `pipe`.") in told(report)

@@ -193,6 +193,7 @@ def test_numbers_of_classes_are_read_as_their_names(kind: str, tmp_path: Path) -
 
 
 NAMES = "repeated_header: The names of the columns stand here again; they are left out."
+ORDER = "repeated_header: The names of the columns stand here in another order; the rows below are read by it."
 HALF = "half_character: It holds half of a character (a lone surrogate escape such as \\ud83d)."
 
 
@@ -235,6 +236,13 @@ def rows_of(path: Path, content: str | bytes) -> list[tuple[int, Any]]:
         ("i.csv", 'prompt,text\na,b\n\ufeff"prompt", text \nprompt,\nPrompt,text\nprompt,text,\nprompt,test\n',
          [(2, {"prompt": "a", "text": "b"}), (3, NAMES), (4, {"prompt": "prompt", "text": ""}),
           (5, NAMES), (6, NAMES), (7, {"prompt": "prompt", "text": "test"})]),
+        ("k.csv", 'id,prompt,text\n1,a,b\ntext,ID,"prompt "\nc,2,d\nid,id,prompt\nid,prompt,text\n3,e,f\n',
+         [(2, {"id": "1", "prompt": "a", "text": "b"}), (3, ORDER), (4, {"text": "c", "id": "2", "prompt": "d"}),
+          (5, {"text": "id", "id": "id", "prompt": "prompt"}), (6, NAMES),
+          (7, {"id": "3", "prompt": "e", "text": "f"})]),
+        ("l.csv", "prompt,text,prompt\ntext,prompt,prompt\na,b,c\n",
+         [(1, "unusual_header: `prompt` stands there again and is called `prompt (2)`."), (2, ORDER),
+          (3, {"text": "a", "prompt": "b", "prompt (2)": "c"})]),
         ("j.csv", "text\ntext\n", [(2, {"text": "text"})]),
         ("h.txt", "a\n\f\nb\n", [(1, {"text": "a", "_overlap": 0}), (3, {"text": "b", "_overlap": 0})]),
     ],

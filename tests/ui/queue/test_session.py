@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app.core.config.train_config import TrainConfig
 from app.core.live.training_list import BESIDE
 from app.core.problem import TaskError
 from app.core.protocol import event
-from app.core.queue.queue import CUT_OFF, QueueState, RunQueue
+from app.core.protocol.job import TrainJob, read_job
+from app.core.queue.queue import CUT_OFF, QueueState, RunQueue, make_entry
 from app.core.run.folder import RunDir
 from app.core.run.note import RunNote, save_note
 from app.ui.message.bar import Notice
@@ -294,3 +296,19 @@ def test_an_ended_entry_can_be_trained_now(qtbot: QtBot, room: Room, workers: li
     assert [(one.name, one.state) for one in room.queue.state.entries] == [
         ("c", "running"), ("a", "waiting"), ("b", "waiting"),
     ]  # fmt: skip
+
+
+def test_data_that_changed_since_is_told_by_the_run_itself(
+    rooms: Rooms, tmp_path: Path, qtbot: QtBot, workers: list[FakeWorker]
+) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text("{}\n")
+    room = rooms(None)
+    room.queue.queue.add([make_entry(TrainConfig(model="/m", data=str(data), adapter_name=name)) for name in "ab"])
+    room.queue.start()
+    until_workers(qtbot, workers, 1)
+    assert read_job(workers[0].job_dir) == TrainJob(outlives_parent=True)
+    data.write_text("{}\n{}\n")
+    end(workers, event.Finished(reason="completed", iteration=10))
+    until_workers(qtbot, workers, 2)
+    assert read_job(workers[1].job_dir) == TrainJob(outlives_parent=True, data_changed=True)

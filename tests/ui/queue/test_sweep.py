@@ -505,6 +505,17 @@ def test_the_verdict_says_how_far_it_is_and_which_is_best(
     assert verdict(results(*found)) == said
 
 
+def test_the_verdict_says_that_the_runs_saw_different_data() -> None:
+    first, second, third = results(("done", 2.0), ("done", 1.5), ("waiting", None))
+    trained = [
+        replace(one, entry=one.entry.model_copy(update={"trained_data": data}))
+        for one, data in zip((first, second, third), ("a", "b", ""), strict=True)
+    ]
+    said = "2 of 3 runs have ended · the data was changed in between · Best so far: seed 1"
+    assert verdict(trained) == said
+    assert verdict([trained[0], trained[2]]) == "1 of 2 runs has ended · Best so far: seed 3"
+
+
 def test_the_best_line_stands_out_and_each_says_what_became_of_it(qapp: object) -> None:
     assert qapp is not None
     table, c = SweepTable(), theme.colors()

@@ -1,0 +1,44 @@
+"""What a setup's data was when it was queued: hours may lie between that and its training."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.core.config.train_config import TrainConfig
+from app.core.source.archive import ArchiveError, outer_file
+from app.core.source.data_file import find_files, locate_data
+from app.core.source.finding import Findings
+
+DATA_FIELDS = ("data", "valid_data", "test_data")
+
+
+def data_stamp(config: TrainConfig) -> str:
+    """Names the files that a setup trains on, with their sizes and times of change; hexadecimal.
+
+    It changes whenever one of them does. A file that was written again with what it held changes it, too: to know
+    that, all bytes would have to be read. What cannot be read, or is not there, is as it is.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for field in DATA_FIELDS:
+        digest.update(f"\0{field}".encode())
+        if name := config.value(field).strip():
+            for line in sorted(_files(locate_data(name))):
+                digest.update(line)
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> Iterator[bytes]:
+    try:
+        found = {outer_file(file) for file, _ in find_files(path, Findings())}
+    except (OSError, ArchiveError):
+        found = {path}
+    for file in found:
+        try:
+            state = file.stat()
+        except OSError:
+            yield os.fsencode(file) + b" is not there"
+        else:
+            yield os.fsencode(file) + f" {state.st_size} {state.st_mtime_ns}\n".encode()
