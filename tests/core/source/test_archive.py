@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import tarfile
 import zipfile
@@ -217,9 +218,8 @@ def test_files_of_an_archive_are_found_by_their_names(name: str, tmp_path: Path)
     else:
         tarred(path, files)
         with tarfile.open(path, "a") as tar:
-            led = tarfile.TarInfo("link.jsonl")
-            led.type, led.linkname = tarfile.SYMTYPE, "/etc/passwd"
-            tar.addfile(led)
+            (tmp_path / "link.jsonl").symlink_to("/etc/passwd")
+            tar.add(tmp_path / "link.jsonl", "link.jsonl")
     assert archive_kind(path) == name[-3:]
     assert left_out(path) == (["link.jsonl"], ["./d//b.jsonl"])
     assert archive_files(path) == [path / "a.jsonl", path / "d" / "b.jsonl"]
@@ -308,11 +308,13 @@ def test_of_a_file_that_was_put_in_twice_the_newer_one_trains(name: str, inside:
 
 def test_links_in_an_archive_are_named(tmp_path: Path) -> None:
     path = tarred(tmp_path / "boats.tar", {"rows.jsonl": ROWS})
+    (tmp_path / "one.jsonl").write_bytes(lines(pair(9)))
+    (tmp_path / "more.jsonl").hardlink_to(tmp_path / "one.jsonl")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "sub").mkdir()
     with tarfile.open(path, "a") as made:
-        for name, kind in (("more.jsonl", tarfile.LNKTYPE), ("pipe", tarfile.FIFOTYPE), ("sub", tarfile.DIRTYPE)):
-            link = tarfile.TarInfo(name)
-            link.type, link.linkname = kind, "rows.jsonl"
-            made.addfile(link)
+        for name in ("one.jsonl", "more.jsonl", "pipe", "sub"):
+            made.add(tmp_path / name, name)
     report = check_files([path])
-    assert report.examples == 4
+    assert report.examples == 5
     assert ("ignored_file", "Not used, being no files: `more.jsonl`, `pipe`.") in told(report)
