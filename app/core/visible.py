@@ -1,8 +1,12 @@
-"""What of a text can be seen: a text of invisible characters alone is empty, and control characters are told."""
+"""What of a text can be seen: a text of invisible characters alone is empty, and control characters are told.
+
+So are the words that programs write where a value is missing: such a word would be learned like any other text.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import orjson
 
@@ -19,6 +23,15 @@ _STRETCHES = (
     (0xE0001, 0xE0001), (0xE0020, 0xE007F), (0xE0100, 0xE01EF),
 )  # fmt: skip
 INVISIBLE = "".join(chr(code) for first, last in _STRETCHES for code in range(first, last + 1))
+_INVISIBLE = frozenset(INVISIBLE)
+# As pandas, R, SQL, Python, JavaScript and spreadsheets (in English and in German) write what is missing.
+_NOTHING = frozenset(
+    (
+        "nan", "NaN", "NaT", "<NA>", "NA", "NULL", "null", "\\N", "None", "undefined", "[object Object]", "#N/A",
+        "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#NV", "#BEZUG!", "#WERT!", "#ZAHL!",
+    )
+)  # fmt: skip
+_LONGEST = max(map(len, _NOTHING))
 # What texts have no use for: tabs, line breaks and page breaks are none of them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _NEAR = 12  # characters on either side of one that is told
@@ -27,6 +40,25 @@ _NEAR = 12  # characters on either side of one that is told
 def is_blank(text: str) -> bool:
     """True if nothing of a text can be seen."""
     return not text.strip(INVISIBLE)
+
+
+def word_for_nothing(texts: Iterable[str]) -> str:
+    """The first of some texts that is such a word and nothing else; empty where none is."""
+    for text in texts:
+        word = text.strip()
+        if len(word) <= _LONGEST and word in _NOTHING:
+            return word
+    return ""
+
+
+def says_nothing(texts: Iterable[str]) -> bool:
+    """True if one of some texts is blank or such a word; asked of every row of a file."""
+    for text in texts:
+        if (len(text) <= _LONGEST or text[0] in _INVISIBLE or text[-1] in _INVISIBLE) and (
+            is_blank(text) or word_for_nothing((text,))
+        ):
+            return True
+    return False
 
 
 def may_hold_control(text: str, known: int = 0) -> bool:

@@ -24,7 +24,6 @@ from app.core.data.message import (
     with_system,
 )
 from app.core.data.message_check import Fault, kind_of, media_word, message_faults, parts_told, role_faults
-from app.core.data.missing import says_nothing, word_for_nothing
 from app.core.data.rated import (
     answer_faults,
     is_written,
@@ -42,7 +41,7 @@ from app.core.method.method import Goal
 from app.core.problem import Severity
 from app.core.source.finding import KINDS
 from app.core.source.json_stream import TOO_DEEP, nests_too_deep
-from app.core.visible import control_told, is_blank, may_hold_control
+from app.core.visible import control_told, is_blank, may_hold_control, says_nothing, word_for_nothing
 
 # Roles that stay as they are: rows with others, `function` and `developer` among them, are read in full.
 _PLAIN_ROLES = frozenset(("system", "user", "assistant", "tool", "ipython"))

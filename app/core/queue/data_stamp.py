@@ -12,8 +12,6 @@ from app.core.source.archive import ArchiveError, outer_file
 from app.core.source.data_file import find_files, locate_data
 from app.core.source.finding import Findings
 
-DATA_FIELDS = ("data", "valid_data", "test_data")
-
 
 def data_stamp(config: TrainConfig) -> str:
     """Names the files that a setup trains on, with their sizes and times of change; hexadecimal.
@@ -22,7 +20,7 @@ def data_stamp(config: TrainConfig) -> str:
     that, all bytes would have to be read. What cannot be read, or is not there, is as it is.
     """
     digest = hashlib.blake2b(digest_size=8)
-    for field in DATA_FIELDS:
+    for field in ("data", "valid_data", "test_data"):
         digest.update(f"\0{field}".encode())
         if name := config.value(field).strip():
             for line in sorted(_files(locate_data(name))):
