@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from app.core.json_text import parsed_json
@@ -14,7 +16,7 @@ from app.core.run.note import given_name, own_name
 
 RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-\d\d_(.+)$")
 NUMBERED = re.compile(rf"^(\d+)_{re.escape(ADAPTER_FILE)}$")
-_PIECES, _PIECE_BYTES = 16, 4096  # of two files that are held against each other
+_PIECES, _PIECE_BYTES = 16, 4096  # of a file that is held against another
 PEFT_BASE = "base_model_name_or_path"
 LEAST_COLUMNS, MOST_COLUMNS = 2, 4  # candidates that are compared at once
 
@@ -113,6 +115,29 @@ def same_weights(one: Path, other: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def weights_mark(candidate: Candidate | None) -> str:
+    """A few letters by which an adapter's weights are told from others that lie in their place later, as far as
+    sizes and some pieces tell; empty for the base, and where there are none."""
+    if candidate is None or candidate.adapter is None:
+        return ""
+    file = _weights(candidate.adapter)
+    try:
+        state = file.stat()
+        return _mark_of(file, state.st_mtime_ns, state.st_size)
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=64)
+def _mark_of(file: Path, _changed: int, size: int) -> str:
+    digest = hashlib.blake2b(str(size).encode(), digest_size=8)
+    with file.open("rb") as weights:
+        for piece in range(_PIECES):
+            weights.seek(size * piece // _PIECES)
+            digest.update(weights.read(_PIECE_BYTES))
+    return digest.hexdigest()
 
 
 def first_other(candidates: list[Candidate], here: set[Path | None]) -> Candidate | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from app.core.compare.candidate import Candidate
+from app.core.compare.candidate import Candidate, weights_mark
 from app.core.compare.prompt_set import Prompt, PromptMessage
 from app.core.protocol.event import Answered
 
@@ -33,11 +34,22 @@ class Reply:
 
 @dataclass(slots=True)
 class Turn:
-    """A prompt and a reply for each column."""
+    """A prompt and a reply for each column.
+
+    ``settings`` are the fields of `Question` with which tokens were chosen, empty where nobody knows. ``weights``
+    are the columns' `weights_mark` when they were asked: a run that trains on answers otherwise by now.
+    """
 
     prompt: str
     replies: list[Reply]
     judged: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+    weights: list[str] = field(default_factory=list)
+
+    def is_by_others(self, column: int, candidate: Candidate | None) -> bool:
+        """Whether a column's reply came from other weights than lie there now; False where that was not noted."""
+        then, now = "".join(self.weights[column : column + 1]), weights_mark(candidate)
+        return bool(then and now) and then != now
 
     @property
     def has_replies(self) -> bool:
@@ -65,15 +77,19 @@ class Turn:
 
 @dataclass(slots=True)
 class Conversation:
-    """What was asked of ``candidates``; ``opening`` are the messages before the first turn."""
+    """What was asked of ``candidates``; ``opening`` are the messages before the first turn.
+
+    ``brings_system`` if they are the prompt's own with its own system prompt, which no other takes the place of.
+    """
 
     candidates: list[Candidate | None]
     opening: tuple[PromptMessage, ...] = ()
     turns: list[Turn] = field(default_factory=list)
+    brings_system: bool = False
 
     def add(self, prompt: str) -> Turn:
         """A new turn, with nothing answered yet."""
-        turn = Turn(prompt, [Reply() for _ in self.candidates])
+        turn = Turn(prompt, [Reply() for _ in self.candidates], weights=[""] * len(self.candidates))
         self.turns.append(turn)
         return turn
 
@@ -83,21 +99,31 @@ class Conversation:
             self.candidates.append(candidate)
             for turn in self.turns:
                 turn.replies.append(Reply())
+                turn.weights.append("")
         elif candidate != self.candidates[column]:
             self.candidates[column] = candidate
             for turn in self.turns:
-                turn.replies[column] = Reply()
+                turn.replies[column], turn.weights[column : column + 1] = Reply(), [""]
 
     def remove(self, column: int) -> None:
         """Takes a column away."""
         del self.candidates[column]
         for turn in self.turns:
-            del turn.replies[column]
+            del turn.replies[column], turn.weights[column : column + 1]
 
     def copied(self) -> Conversation:
         """The same as it is now, whatever is answered to this one later."""
-        turns = [Turn(one.prompt, [Reply(r.text, r.last) for r in one.replies], one.judged) for one in self.turns]
-        return Conversation(list(self.candidates), self.opening, turns)
+        turns = [
+            Turn(t.prompt, [Reply(r.text, r.last) for r in t.replies], t.judged, dict(t.settings), list(t.weights))
+            for t in self.turns
+        ]
+        return Conversation(list(self.candidates), self.opening, turns, self.brings_system)
+
+    def set_system(self, system: str) -> None:
+        """Another system prompt from the next turn on, none if it is empty; one that the prompt brought stays."""
+        if not self.brings_system:
+            rest = (message for message in self.opening if message["role"] != "system")
+            self.opening = (*([{"role": "system", "content": system}] if system else ()), *rest)
 
     def messages(self, column: int) -> list[PromptMessage]:
         """What a column is asked: all turns with its own answers, up to the prompt of the last one.
@@ -128,9 +154,8 @@ class Conversation:
 
 def opened(prompt: Prompt, candidates: Iterable[Candidate | None], system: str = "") -> Conversation:
     """A conversation that begins with ``prompt``; ``system`` counts unless the prompt brings its own."""
-    opening = prompt.opening
-    if system and not any(message["role"] == "system" for message in opening):
-        opening = ({"role": "system", "content": system}, *opening)
-    found = Conversation(list(candidates), opening)
+    brings_system = any(message["role"] == "system" for message in prompt.opening)
+    found = Conversation(list(candidates), prompt.opening, brings_system=brings_system)
+    found.set_system(system)
     found.add(prompt.text)
     return found

@@ -8,13 +8,14 @@ import json
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from app.core.compare.candidate import Candidate
+from app.core.compare.candidate import Candidate, weights_mark
 from app.core.compare.statistic import Interval, sign_test, wilson
 from app.core.json_text import parsed_json
 from app.core.language import tr
@@ -39,15 +40,18 @@ def vote_file() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A candidate as it was judged: its name then, and what it was."""
+    """A candidate as it was judged: its name then, and what it was. ``weights`` is the `weights_mark` of what lies
+    there now; that of the weights that a vote was given on is in its question."""
 
     label: str
     adapter: str | None = None
     run: str | None = None
+    weights: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, candidate: Candidate) -> Self:
-        return cls(candidate.title, candidate.identity, str(candidate.run) if candidate.run else None)
+        run = str(candidate.run) if candidate.run else None
+        return cls(candidate.title, candidate.identity, run, weights_mark(candidate))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,14 @@ class Vote:
             and [self.question.get(key) for key in QUESTION_KEYS]
             == [other.question.get(key) for key in QUESTION_KEYS]
         )
+
+    def is_of_others(self, weights: dict[str | None, str]) -> bool:
+        """Whether an answer was given by other ``weights`` than these, the marks of adapters; False where either
+        was not noted."""
+        noted = self.question.get("weights")
+        then = noted if isinstance(noted, list) and len(noted) == len(self.candidates) else []
+        pairs = zip(self.candidates, then, strict=False)
+        return any(mark and weights.get(one.adapter, mark) != mark for one, mark in pairs)
 
     @property
     def prompt(self) -> str:
@@ -147,7 +159,21 @@ def _path(value: Any) -> str | None:
 
 def comparison_key(model: str, adapters: Iterable[str | None]) -> frozenset[str]:
     """What identifies a comparison: the base model and the adapters on it (None is the base itself)."""
-    return frozenset([f"model:{model}", *(adapter or "base" for adapter in adapters)])
+    return frozenset([f"model:{model}", *_told_apart(adapters)])
+
+
+def _told_apart(adapters: Iterable[str | None]) -> list[str]:
+    """A name for each of the adapters: one that stands in several columns is its first, its second, ….
+
+    Whoever compares a model with itself, to see what is chance, has votes for one column and for the other.
+    """
+    seen: Counter[str] = Counter()
+    names = []
+    for adapter in adapters:
+        name = adapter or "base"
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}\n{seen[name]}")
+    return names
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +292,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The count of the votes of one comparison. ``p_value`` is the sign test's; None unless two are compared."""
+    """The count of the votes of one comparison. ``p_value`` is the sign test's; None unless two are compared.
+
+    ``earlier`` are votes on answers of weights that lay where there are others now.
+    """
 
     standings: tuple[Standing, ...]
     votes: int
@@ -274,9 +303,20 @@ class Tally:
     ties: int
     all_bad: int
     p_value: float | None = None
+    earlier: int = 0
 
     def verdict(self) -> str:
-        """What the votes say in a sentence; empty where there is none."""
+        """What the votes say in a sentence; empty where there is none. Votes on other weights are told."""
+        said = self._outcome()
+        if not self.earlier:
+            return said
+        return tr(
+            "{said} Of these votes {earlier:,} were given on earlier weights in the same place.",
+            said=said,
+            earlier=self.earlier,
+        )
+
+    def _outcome(self) -> str:
         if not self.votes:
             return ""
         leader = max(self.standings, key=lambda one: one.wins)
@@ -305,6 +345,7 @@ class Tally:
             "blind": self.blind,
             "ties": self.ties,
             "all_bad": self.all_bad,
+            "earlier_weights": self.earlier,
             "p_value": self.p_value,
             "verdict": self.verdict(),
             "candidates": [
@@ -324,10 +365,11 @@ class Tally:
 def tally(votes: Sequence[Vote], candidates: Sequence[Judged]) -> Tally:
     """Counts votes on ``candidates`` (all votes of one comparison), in their order."""
     wins = [0] * len(candidates)
-    numbers = {candidate.adapter: number for number, candidate in enumerate(candidates)}
+    weights = {one.adapter: one.weights for one in candidates if one.weights}
+    numbers = {name: number for number, name in enumerate(_told_apart(one.adapter for one in candidates))}
     for vote in votes:
         if vote.winner is not None:
-            wins[numbers[vote.candidates[vote.winner].adapter]] += 1
+            wins[numbers[_told_apart(one.adapter for one in vote.candidates)[vote.winner]]] += 1
     standings = tuple(
         Standing(candidate, won, wilson(won, len(votes))) for candidate, won in zip(candidates, wins, strict=True)
     )
@@ -338,6 +380,7 @@ def tally(votes: Sequence[Vote], candidates: Sequence[Judged]) -> Tally:
         ties=sum(vote.outcome == "tie" for vote in votes),
         all_bad=sum(vote.outcome == "all_bad" for vote in votes),
         p_value=sign_test(wins[0], wins[1]) if len(wins) == 2 else None,
+        earlier=sum(vote.is_of_others(weights) for vote in votes),
     )
 
 
@@ -349,13 +392,16 @@ def export(votes: Sequence[Vote], candidates: Sequence[Judged], path: Path) -> N
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
         raise ValueError(tr("{name}: votes are exported as {writers}.", name=path.name, writers=", ".join(WRITERS)))
-    write_text(path, writer(votes, candidates))
+    text = writer(votes, candidates)
+    # Half a character, of a prompt that was typed just now, is no UTF-8: it is written as a vote's line is.
+    write_text(path, text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def as_csv(votes: Sequence[Vote], _candidates: Sequence[Judged]) -> str:
     """One row an answer, with what was asked and how it fared."""
     text = io.StringIO()
-    out = csv.writer(text, lineterminator="\n")
+    # Every text is quoted: a lone carriage return would be the end of a row to whoever reads it.
+    out = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     out.writerow(["vote", "time", "blind", "prompt", "candidate", "adapter", "column", "result", "answer"])
     for number, vote in enumerate(votes, 1):
         for index, (candidate, answer) in enumerate(zip(vote.candidates, vote.answers, strict=True)):
@@ -408,7 +454,7 @@ def votes_markdown(votes: Sequence[Vote], candidates: Sequence[Judged]) -> str:
             _fenced(vote.prompt),
         ]
         for index, answer in enumerate(vote.answers):
-            said = f"**{vote.candidates[index].label}** ({vote.result(index)})"
+            said = f"**{_line_of(vote.candidates[index].label)}** ({vote.result(index)})"
             lines += ["", said, "", _fenced(answer)]
     return "\n".join(lines) + "\n"
 
@@ -429,7 +475,11 @@ def _p_text(p_value: float) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _line_of(text).replace("|", "\\|")
+
+
+def _line_of(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 def _fenced(text: str) -> str:

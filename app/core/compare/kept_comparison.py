@@ -192,8 +192,15 @@ def _candidate_tree(one: Candidate) -> dict[str, Any]:
 def _page_tree(page: Conversation) -> dict[str, Any]:
     return {
         "opening": list(page.opening),
+        "brings_system": page.brings_system,
         "turns": [
-            {"prompt": turn.prompt, "judged": turn.judged, "replies": [_reply_tree(one) for one in turn.replies]}
+            {
+                "prompt": turn.prompt,
+                "judged": turn.judged,
+                "settings": turn.settings,
+                "weights": turn.weights,
+                "replies": [_reply_tree(one) for one in turn.replies],
+            }
             for turn in page.turns
         ],
     }
@@ -285,7 +292,9 @@ def _page(tree: Any, columns: tuple[Candidate | None, ...]) -> Conversation | No
     turns = [_turn(one, len(columns)) for one in _list(tree.get("turns"))]
     while turns and not turns[-1].has_begun:
         turns.pop()
-    return Conversation(list(columns), opening, turns) if turns else None
+    # Whose system prompt it is was not always written: then none takes its place.
+    brings_system = tree.get("brings_system") is not False and any(one["role"] == "system" for one in opening)
+    return Conversation(list(columns), opening, turns, brings_system) if turns else None
 
 
 def _turn(tree: Any, columns: int) -> Turn:
@@ -295,7 +304,9 @@ def _turn(tree: Any, columns: int) -> Turn:
         raise ValueError
     replies = [_reply(one, column) for column, one in enumerate(tree["replies"][:columns])]
     replies += [Reply() for _ in range(columns - len(replies))]
-    return Turn(tree["prompt"], replies, judged=tree.get("judged") is True)
+    weights = [_text(one) for one in _list(tree.get("weights"))[:columns]]
+    weights += [""] * (columns - len(weights))
+    return Turn(tree["prompt"], replies, tree.get("judged") is True, _settings(tree.get("settings")), weights)
 
 
 def _reply(tree: Any, column: int) -> Reply:
@@ -321,19 +332,23 @@ def _last_piece(tree: dict[str, Any], column: int) -> Answered:
 def _question(tree: Any) -> KeptQuestion:
     if not isinstance(tree, dict):
         return KeptQuestion()
-    settings = tree.get("settings")
     return KeptQuestion(
         prompt=_text(tree.get("prompt")),
         system=_text(tree.get("system")),
         follows_up=tree.get("follows_up") is True,
-        settings={
-            name: value
-            for name, value in (settings.items() if isinstance(settings, dict) else ())
-            if value is None or (_is_plain(value) and isinstance(value, int | float))
-        },
+        settings=_settings(tree.get("settings")),
         prompt_file=_path_text(tree.get("prompt_file")),
         held_out=tree.get("held_out") is True,
     )
+
+
+def _settings(tree: Any) -> dict[str, float | int | None]:
+    """The sampler's numbers of a tree."""
+    return {
+        name: value
+        for name, value in (tree.items() if isinstance(tree, dict) else ())
+        if value is None or (_is_plain(value) and isinstance(value, int | float))
+    }
 
 
 def _candidate(tree: Any) -> Candidate | None:

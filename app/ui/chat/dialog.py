@@ -174,8 +174,7 @@ class ChatDialog(QDialog):
         if shown is None:
             self.session.ask(model, [self.candidate], [Prompt(text)], settings, system)
         else:
-            shown.opening = ({"role": "system", "content": system},) if system else ()
-            self.session.follow_up(model, text, settings)
+            self.session.follow_up(model, text, settings, system)
 
     def again(self) -> None:
         """Has the last message answered anew."""
@@ -184,7 +183,7 @@ class ChatDialog(QDialog):
             return
         self._tell("")
         self._sent, self._turns_sent = shown.last.prompt, len(shown.turns)
-        self.session.ask_again(model, self.fields.settings())
+        self.session.ask_again(model, self.fields.settings(), self.system.text().strip())
 
     def begin_anew(self) -> None:
         """An empty conversation; the ones before can be turned back to."""

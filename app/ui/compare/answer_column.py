@@ -44,7 +44,7 @@ class AnswerColumn(QFrame):
         super().__init__(parent)
         self.setAcceptDrops(True)
         theme.set_role(self, role="card")
-        self._alias = ""
+        self._alias, self._has_changed = "", False
         self._reply = Reply()
         self._pill, self._figures = QLabel(self), QLabel(self)
         self.chooser = AnswerChooser(found, self)
@@ -140,9 +140,12 @@ class AnswerColumn(QFrame):
 
     # -- what it says -----------------------------------------------------------------------------------------
 
-    def show_turns(self, turns: Sequence[tuple[str, Reply]]) -> None:
-        """Shows a conversation: its prompts and this column's replies. None is an empty column."""
-        self._reply = turns[-1][1] if turns else Reply()
+    def show_turns(self, turns: Sequence[tuple[str, Reply]], *, has_changed: bool = False) -> None:
+        """Shows a conversation: its prompts and this column's replies. None is an empty column.
+
+        ``has_changed`` if the weights that gave the last one have made room for others.
+        """
+        self._reply, self._has_changed = turns[-1][1] if turns else Reply(), has_changed
         whole = not turns or self._reply.last is not None
         self.view.show_turns([(prompt, reply.text) for prompt, reply in turns], whole=whole)
         self._show_reply()
@@ -192,7 +195,8 @@ class AnswerColumn(QFrame):
     def _figures_text(self, piece: event.Answered) -> str:
         if self._alias:  # speed and memory would tell who it is
             return HIDDEN_ENDINGS.get(piece.finish_reason, "")
-        return figures_text(piece, 1.0 if self.candidate is None else self.candidate.strength)
+        told = figures_text(piece, 1.0 if self.candidate is None else self.candidate.strength)
+        return tr("{told} · by earlier weights: there are others now", told=told) if self._has_changed else told
 
     def _on_copy(self) -> None:
         QGuiApplication.clipboard().setText(self.answer)

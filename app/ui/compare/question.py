@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, Qt, Signal
@@ -252,8 +252,20 @@ class CompareQuestion(DropCard):
 
     # -- what is shown ----------------------------------------------------------------------------------------
 
-    def show_state(self, *, busy: bool, hindrance: str, answered: bool) -> None:
-        """Shows what can be done: ``answered`` if there is a conversation that could go on."""
+    def show_state(
+        self,
+        *,
+        busy: bool,
+        hindrance: str,
+        answered: bool,
+        settings: Mapping[str, float | int | None] | None = None,
+    ) -> None:
+        """Shows what can be done: ``answered`` if there is a conversation that could go on.
+
+        ``settings`` are those of the answers that are shown: where the fields have others by now, that is said.
+        """
+        others = "" if busy else self.sampler.differing(settings or {})
+        aside = tr("These answers were given with {others}.", others=others) if others else ""
         self._ask.setVisible(not busy)
         self._stop.setVisible(busy)
         self._stop.setMinimumHeight(self._ask.sizeHint().height())  # the answers below stay where they are
@@ -266,8 +278,8 @@ class CompareQuestion(DropCard):
         self._new.setVisible(answered and not busy)
         self._set_button.setEnabled(not busy)
         self._clear_set.setEnabled(not busy)
-        if not busy and (hindrance or self._note.property("hint")):
-            self.show_note(hindrance, hint=True)
+        if not busy and (hindrance or aside or self._note.property("hint")):
+            self.show_note(hindrance or aside, hint=True)
 
     def show_note(self, text: str, *, role: str = "small", hint: bool = False) -> None:
         """Says something beside the button; a hint goes when its cause goes."""

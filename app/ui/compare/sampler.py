@@ -12,7 +12,7 @@ from app.core.config.train_config import FieldSpec
 from app.core.language import tr
 from app.ui.form.editor import name_editor
 from app.ui.form.grid import FieldGrid
-from app.ui.form.number_box import NumberBox
+from app.ui.form.number_box import NumberBox, number_text
 from app.ui.widget import theme
 
 SAMPLER_WIDTH = 110  # px
@@ -127,6 +127,17 @@ class CompareSampler(FieldGrid):
             if name in settings:
                 value = settings[name]
                 box.set_value(NO_PENALTY if value is None and name == "repetition_penalty" else value)
+
+    def differing(self, settings: Mapping[str, float | int | None]) -> str:
+        """``Temperature 0.8, Seed 3``: those of ``settings`` that the fields have otherwise; empty if none."""
+        now = self.settings()
+        told = []
+        for spec in self._boxes:
+            name = spec.path.rpartition(".")[2]
+            if name in settings and settings[name] != now[name]:
+                value = settings[name]
+                told.append(f"{spec.label} {number_text(NO_PENALTY if value is None else value)}")
+        return ", ".join(told)
 
     def hindrance(self) -> str:
         """What is not a number in its range; empty if all are."""

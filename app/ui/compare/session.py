@@ -8,9 +8,9 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from app.core.compare.candidate import Candidate
+from app.core.compare.candidate import Candidate, weights_mark
 from app.core.compare.conversation import Conversation, Turn, opened
-from app.core.compare.prompt_set import Prompt
+from app.core.compare.prompt_set import Prompt, PromptMessage
 from app.core.protocol.event import Answered
 from app.core.protocol.question import Question, chat_of
 from app.ui.compare.answerer import Answerer
@@ -36,6 +36,7 @@ class CompareSession(QObject):
         self.order: tuple[int, ...] = ()
         self._asked: list[Conversation] = []
         self._replaced: Turn | None = None  # what the turn in progress is asked anew for
+        self._opening: tuple[PromptMessage, ...] = ()  # of a conversation that goes on, before it did
         self._starting = False
         answerer.answered.connect(self._on_answered)
         answerer.state_changed.connect(self._on_state)
@@ -113,16 +114,20 @@ class CompareSession(QObject):
         columns = list(candidates)
         self._begin(model, settings, [opened(prompt, columns, system) for prompt in prompts])
 
-    def follow_up(self, model: str, prompt: str, settings: dict[str, Any]) -> None:
-        """Asks one more prompt in the conversation that is shown."""
+    def follow_up(self, model: str, prompt: str, settings: dict[str, Any], system: str | None = None) -> None:
+        """Asks one more prompt in the conversation that is shown, behind this system prompt from now on; None is
+        the one that it has."""
         conversation = self.pages.pop(self.place)
+        self._opening = conversation.opening
+        if system is not None:
+            conversation.set_system(system)
         conversation.add(prompt)
         self._begin(model, settings, [conversation])
 
-    def ask_again(self, model: str, settings: dict[str, Any]) -> None:
+    def ask_again(self, model: str, settings: dict[str, Any], system: str | None = None) -> None:
         """Asks the last prompt of the shown conversation once more; its answers are gone once there is another."""
         replaced = self._replaced = self.pages[self.place].turns.pop()
-        self.follow_up(model, replaced.prompt, settings)
+        self.follow_up(model, replaced.prompt, settings, system)
 
     def stop(self) -> None:
         """Ends the answers in progress."""
@@ -132,8 +137,11 @@ class CompareSession(QObject):
         self.place = len(self.pages)
         self.pages += conversations
         self._asked, self.order = conversations, ()
-        self.began.emit()
         candidates = conversations[0].candidates
+        weights = [weights_mark(candidate) for candidate in candidates]
+        for page in conversations:
+            page.last.settings, page.last.weights = dict(settings), list(weights)
+        self.began.emit()
         order = self.order or tuple(range(len(candidates)))
         strengths = [1.0 if candidate is None else candidate.strength for candidate in candidates]
         questions = [_question(page, order, settings) for page in conversations]
@@ -173,6 +181,7 @@ class CompareSession(QObject):
             if page.last.has_replies if whole else page.last.has_begun:
                 continue
             page.turns.pop()
+            page.opening = self._opening if page.turns or self._replaced is not None else page.opening
             if self._replaced is not None and self._replaced.has_replies:
                 page.turns.append(self._replaced)
             if not page.turns:

@@ -316,7 +316,7 @@ class CompareTab(QWidget):
         self._is_follow_up = False
         if self.question.follows_up and self.conversation is not None:
             self._is_follow_up = True
-            self.session.follow_up(model, prompts[0].text, settings)
+            self.session.follow_up(model, prompts[0].text, settings, self.question.system_text)
         else:
             candidates = [column.candidate for column in self.columns]
             self.session.ask(model, candidates, prompts, settings, self.question.system_text)
@@ -414,8 +414,10 @@ class CompareTab(QWidget):
             self.question.show_note(tr("{which} answers are the same, word for word.", which=which))
 
     def _question_of(self, conversation: Conversation) -> dict[str, Any]:
-        """All that decided a conversation's answers."""
-        return {"model": self._answered_base, "messages": conversation.asked(), **self.settings}
+        """All that decided a conversation's answers: what stands in the fields by now may be something else."""
+        last = conversation.last
+        asked = {"model": self._answered_base, "messages": conversation.asked(), "weights": list(last.weights)}
+        return asked | last.settings
 
     # -- showing ----------------------------------------------------------------------------------------------
 
@@ -436,7 +438,8 @@ class CompareTab(QWidget):
 
     def _show_column(self, index: int) -> None:
         shown, column = self.conversation, self.columns[index]
-        column.show_turns([(turn.prompt, turn.replies[index]) for turn in shown.turns] if shown else [])
+        turns = [(turn.prompt, turn.replies[index]) for turn in shown.turns] if shown else []
+        column.show_turns(turns, has_changed=shown is not None and shown.last.is_by_others(index, column.candidate))
         if shown is not None and self.session.is_answering(shown) and shown.last.replies[index].last is None:
             column.set_status(tr("Answering…") if column.answer else tr("Waiting…"))
 
@@ -460,7 +463,9 @@ class CompareTab(QWidget):
     def _show_state(self) -> None:
         busy, fixed, shown = self.session.is_busy, self._is_fixed(), self.conversation
         hindrance = "" if busy else self._hindrance()
-        self.question.show_state(busy=busy, hindrance=hindrance, answered=shown is not None and not busy)
+        settings = shown.last.settings if shown is not None else {}
+        answered = shown is not None and not busy
+        self.question.show_state(busy=busy, hindrance=hindrance, answered=answered, settings=settings)
         for column in self.columns:
             column.chooser.setEnabled(not fixed)
             column.strength.setEnabled(not fixed)

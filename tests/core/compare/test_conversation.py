@@ -84,3 +84,16 @@ def test_what_a_turn_has_come_to() -> None:
         "nothing": (False, False, False, False), "half": (True, True, True, False),
         "stopped": (True, False, False, False), "failed": (True, True, False, False),
     }  # fmt: skip
+
+
+def test_another_system_prompt_counts_from_the_next_turn_on_unless_the_prompt_brought_one() -> None:
+    found = opened(Prompt("a"), [BASE, TUNED], "Sing.")
+    say(found, 0, "one")
+    found.set_system("Whisper.")
+    found.add("b")
+    assert contents(found, 0) == ["Whisper.", "a", "one", "b"]
+    found.set_system("")
+    assert contents(found, 0) == ["a", "one", "b"]
+    own = opened(Prompt("a", ({"role": "system", "content": "Own."},)), [BASE], "Sing.")
+    own.set_system("Whisper.")
+    assert contents(own.copied(), 0) == ["Own.", "a"]

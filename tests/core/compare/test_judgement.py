@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.compare.candidate import Candidate, weights_mark
 from app.core.compare.judgement import Judged, Vote, VoteBook, export, tally, vote_file
 
 BASE, TUNED, OTHER = Judged("Base model"), Judged("friendly", "/a", "/run"), Judged("other", "/b")
@@ -189,3 +190,51 @@ def test_export_as_csv_json_and_markdown(tmp_path: Path) -> None:
     assert "````\n```\ncode\n````" in text
     with pytest.raises(ValueError, match="exported as"):
         export([blind], (BASE, TUNED), tmp_path / "votes.txt")
+
+
+def test_of_a_model_that_is_compared_with_itself_each_column_has_its_own_votes() -> None:
+    """Six for the first column and two for the second, as somebody counts them who wants to know what is chance."""
+    votes = [vote(0, against=BASE)] * 6 + [vote(1, against=BASE)] * 2
+    counted = tally(votes, (BASE, BASE))
+    assert [one.wins for one in counted.standings] == [6, 2]
+    assert counted.p_value == pytest.approx(2 * (1 + 8 + 28) / 2**8)  # two-sided, of at most two among eight
+    assert vote(against=BASE).key != Vote(vote().question, (BASE, BASE, BASE), ("", "", ""), "tie").key
+    three = Vote(vote().question, (TUNED, BASE, TUNED), ("", "", ""), "win", 2)
+    assert [one.wins for one in tally([three], (BASE, TUNED, TUNED)).standings] == [0, 0, 1]
+
+
+def test_votes_on_weights_that_made_room_for_others_are_told(tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapters.safetensors").write_bytes(b"early")
+    tuned = Candidate("tuned", adapter)
+
+    def given(weights: object) -> Vote:
+        question = {"model": "m", "weights": weights}
+        return Vote(question, (BASE, Judged.of(tuned)), ("", ""), "win", 1)
+
+    early = weights_mark(tuned)
+    votes = [given(["", early])] * 3 + [given(["", ""]), given(["", early, early]), given("odd")]
+    assert tally(votes, (BASE, Judged.of(tuned))).verdict().endswith("p = 0.031).")
+    (adapter / "adapters.safetensors").write_bytes(b"later")
+    counted = tally([*votes, given(["", weights_mark(tuned)])], (BASE, Judged.of(tuned)))
+    assert counted.as_dict()["earlier_weights"] == 3
+    assert counted.verdict().endswith(
+        "p = 0.016). Of these votes 3 were given on earlier weights in the same place."
+    )
+    (adapter / "adapters.safetensors").unlink()
+    assert tally(votes, (BASE, Judged.of(tuned))).earlier == 0, "nothing lies there that would be another one"
+
+
+def test_odd_texts_are_exported_as_they_are(tmp_path: Path) -> None:
+    asked = {"messages": [{"role": "user", "content": "half \ud83d"}]}
+    odd = Vote(asked, (BASE, Judged("a|b\r\nc", "/a")), ("one\rtwo", "=1+1"), "tie")
+    for suffix in ("csv", "json", "md"):
+        export([odd], odd.candidates, tmp_path / f"votes.{suffix}")
+    with (tmp_path / "votes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["prompt"], row["answer"]) for row in rows] == [("half ?", "one\rtwo"), ("half ?", "=1+1")]
+    assert json.loads((tmp_path / "votes.json").read_text())["votes"][0]["answers"] == ["one\rtwo", "=1+1"]
+    text = (tmp_path / "votes.md").read_bytes().decode()
+    assert "| a\\|b c | 0 |" in text
+    assert "**a|b c** (tie)" in text

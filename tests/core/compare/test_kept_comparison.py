@@ -394,3 +394,23 @@ def test_figures_of_an_answer_that_are_none_cost_only_themselves() -> None:
     bad = _last_piece({"finish_reason": "length", "generation_tokens": "many"}, 1)
     assert (bad.finish_reason, bad.generation_tokens, bad.column, bad.done) == ("length", 0, 1, True)
     assert _last_piece({"finish_reason": ["x"], "generation_tokens": [1]}, 0).finish_reason == ""
+
+
+def test_with_what_a_question_was_asked_is_kept_with_its_answers(tmp_path: Path) -> None:
+    page = conversation("one", "two")
+    page.last.settings, page.last.weights = {"temp": 0.7, "seed": 3, "repetition_penalty": None}, ["", "ab12"]
+    found = read(written(tmp_path, comparison(page, conversation("three", "four")))).pages
+    assert (found[0].last.settings, found[0].last.weights) == (page.last.settings, ["", "ab12"])
+    assert (found[0].brings_system, found[1].last.settings, found[1].last.weights) == (False, {}, ["", ""])
+
+
+def test_a_comparison_of_before_says_nothing_of_settings_and_keeps_its_system_prompt(tmp_path: Path) -> None:
+    path = written(tmp_path, comparison())
+    head, line = path.read_text().splitlines()
+    page = json.loads(line)
+    del page["brings_system"], page["turns"][0]["settings"], page["turns"][0]["weights"]
+    path.write_text(f"{head}\n{json.dumps(page)}\n")
+    found = read(path)
+    assert (found.is_whole, found.pages[0].last.settings, found.pages[0].last.weights) == (True, {}, ["", ""])
+    found.pages[0].set_system("Whisper.")
+    assert found.pages[0].opening == ({"role": "system", "content": "Sing."},)

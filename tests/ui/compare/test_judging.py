@@ -353,3 +353,60 @@ def test_a_page_that_a_column_has_not_answered_says_so_and_without_that_column_i
     assert said(tab).startswith("There is no vote here: not every column")
     tab.columns[2].remove.click()
     assert chosen(tab) == []
+
+
+def test_a_vote_has_the_settings_of_its_answers_whatever_stands_in_the_fields_by_then(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    tab.question.sampler.show_settings({"temp": 0.7, "seed": 3, "max_tokens": 64})
+    ask_held_out(tab)
+    answer_together(workers[0], ("a", "b"), ("c", "d"))
+    tab.question.sampler.show_settings({"temp": 0.0, "seed": 9})
+    tab.question.edited.emit()
+    assert child(tab, QLabel, "compare.note").text() == "These answers were given with Temperature 0.7, Seed 3."
+    for _ in range(2):
+        QTest.keyClick(tab.window(), Qt.Key.Key_1)
+    votes = VoteBook().read().votes
+    assert [(v.question["temp"], v.question["seed"], v.question["max_tokens"]) for v in votes] == [(0.7, 3, 64)] * 2
+    tab.question.sampler.show_settings({"temp": 0.7, "seed": 3})
+    tab.question.edited.emit()
+    assert child(tab, QLabel, "compare.note").text() == ""
+
+
+def test_answers_of_weights_that_made_room_for_others_say_so(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    tab.prompt.setPlainText("Why?")
+    press(tab, "compare.ask")
+    answer(workers[0], "a", "b")
+    told = "3 tokens"
+    assert [column.status for column in tab.columns] == [told, told]
+    (run.adapters / "adapters.safetensors").write_bytes(b"others")
+    tab.session.turned.emit()
+    assert [column.status for column in tab.columns] == [
+        told, "3 tokens · by earlier weights: there are others now",
+    ]  # fmt: skip
+
+
+def test_a_follow_up_is_asked_with_the_system_prompt_that_is_seen(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    tab.prompt.setPlainText("Why?")
+    tab.system.setText("Sing.")
+    press(tab, "compare.ask")
+    answer(workers[0], "a", "b")
+    tab.system.setText("Whisper.")
+    press(tab, "compare.follow_up")
+    tab.prompt.setPlainText("And?")
+    press(tab, "compare.ask")
+    assert [[one["content"] for one in chat] for chat in asked(workers[0])["conversations"]] == [
+        ["Whisper.", "Why?", "a", "And?"], ["Whisper.", "Why?", "b", "And?"],
+    ]  # fmt: skip
+    tab.session.stop()
+    workers[0].end(event.Failed(message="It died."), 1)
+    assert [one["content"] for one in tab.session.pages[0].opening] == ["Sing."], (
+        "with which its answers were given"
+    )
