@@ -58,6 +58,12 @@ def needs_of(train_mode: str) -> str:
     return " ".join(NEEDED[goal] for goal in METHODS[train_mode].goals)
 
 
+BEFORE_ANSWERS = ("system", "user", "tool")  # the roles of what an answer follows
+LAST_TURN = tr("Of an answer of several turns the last is learned")
+# How pairs are written.
+WRITTEN_PAIR = Layout(Format.PREFERENCE, prompt="prompt", chosen="chosen", rejected="rejected")
+
+
 class Pair(NamedTuple):
     """One preference: the turns that both answers follow, and the two answers (one or more turns each)."""
 
@@ -67,15 +73,75 @@ class Pair(NamedTuple):
 
 
 def pair_of_answers(row: dict[str, Any], layout: Layout) -> Pair:
-    """The pair in a row. Where the answers are whole conversations, what they begin with alike is the prompt."""
-    chosen, rejected = _either(row.get(layout.chosen)), _either(row.get(layout.rejected))
-    if layout.verdict and better_of(row, layout) == 1:
-        chosen, rejected = rejected, chosen
+    """The pair in a row. Where the answers are whole conversations, what they begin with alike belongs to the
+    prompt: behind the turns of a prompt of its own, of which it may repeat some."""
+    chosen, rejected = _conversations(row, layout)
     prompt = _asked(row, layout)
     shared = _shared(chosen, rejected)
     if shared:
-        prompt, chosen, rejected = chosen[:shared], chosen[shared:], rejected[shared:]
+        prompt, chosen, rejected = _joined(prompt, chosen[:shared]), chosen[shared:], rejected[shared:]
+    else:  # one of them may repeat the prompt
+        chosen, rejected = _without(chosen, prompt), _without(rejected, prompt)
     return Pair(with_system(prompt, row, layout), chosen, rejected)
+
+
+def has_other_question(row: dict[str, Any], layout: Layout) -> bool:
+    """Whether the prompt of a row is none of its pair's: both answers bring another question with them."""
+    chosen, rejected = _conversations(row, layout)
+    asked, shared = _asked(row, layout), _shared(chosen, rejected)
+    return bool(asked and shared) and not _are_joined(asked, chosen[:shared])
+
+
+def _conversations(row: dict[str, Any], layout: Layout) -> tuple[list[RowMessage], list[RowMessage]]:
+    """The better answer and the other one, with what stands before them in their columns."""
+    chosen, rejected = _either(row.get(layout.chosen)), _either(row.get(layout.rejected))
+    return (rejected, chosen) if layout.verdict and better_of(row, layout) == 1 else (chosen, rejected)
+
+
+def _joined(asked: list[RowMessage], begun: list[RowMessage]) -> list[RowMessage]:
+    """One conversation of a prompt's turns and those that answers begin with; of two questions the answers' own."""
+    if not _are_joined(asked, begun) or _holds(begun, asked):
+        return begun
+    return [*asked, *begun[_overlap(asked, begun) :]]
+
+
+def _are_joined(asked: list[RowMessage], begun: list[RowMessage]) -> bool:
+    """Whether nothing of the prompt is lost, and nobody speaks twice: the answers begin with its turns, or go on
+    from them."""
+    if not asked or _holds(begun, asked) or _overlap(asked, begun):
+        return True
+    last, first = str(asked[-1].get("role")), str(begun[0].get("role"))
+    return first != "system" and (last == "system" or (last == "assistant") != (first == "assistant"))
+
+
+def _holds(turns: list[RowMessage], part: list[RowMessage]) -> bool:
+    """Whether the turns of ``part`` stand one after the other among ``turns``."""
+    places = range(len(turns) - len(part) + 1)
+    return any(_are_alike(turns[start : start + len(part)], part) for start in places)
+
+
+def _overlap(asked: list[RowMessage], begun: list[RowMessage]) -> int:
+    """How many turns at the end of the prompt the answers begin with once more."""
+    most = min(len(asked), len(begun))
+    return next((n for n in range(most, 0, -1) if _are_alike(asked[-n:], begun[:n])), 0)
+
+
+def _without(turns: list[RowMessage], prompt: list[RowMessage]) -> list[RowMessage]:
+    """An answer without the prompt that it repeats."""
+    is_repeated = 0 < len(prompt) < len(turns) and _are_alike(turns[: len(prompt)], prompt)
+    return turns[len(prompt) :] if is_repeated else turns
+
+
+def _are_alike(some: list[RowMessage], others: list[RowMessage]) -> bool:
+    """Whether these are the same turns, but for white space around what they say."""
+    return len(some) == len(others) and all(map(_is_alike, some, others))
+
+
+def _is_alike(one: RowMessage, other: RowMessage) -> bool:
+    says, said = one.get("content"), other.get("content")
+    if isinstance(says, str) and isinstance(said, str) and says.strip() == said.strip():
+        return {**one, "content": ""} == {**other, "content": ""}
+    return one == other
 
 
 def better_of(row: dict[str, Any], layout: Layout) -> int | None:
@@ -191,9 +257,14 @@ def is_written(row: dict[str, Any], goal: Goal) -> bool:
     if not isinstance(row.get("tools", []), list):
         return False
     if goal == "preference":
-        return _are_messages(row["chosen"]) and _are_messages(row["rejected"])
+        if not (_are_messages(row["chosen"]) and _are_messages(row["rejected"])):
+            return False
+        # Whatever the answers repeat of the prompt would stand there twice.
+        return pair_of_answers(row, WRITTEN_PAIR)._asdict() == {name: row[name] for name in Pair._fields}
     if goal == "labelled":
-        return _are_messages(row["completion"]) and isinstance(row["label"], bool)
+        if not (_are_messages(row["completion"]) and isinstance(row["label"], bool)):
+            return False
+        return row["completion"][0]["role"] not in BEFORE_ANSWERS
     answer = row.get("answer", "")
     return isinstance(answer, str) and final_answer(answer) == answer
 
@@ -217,12 +288,34 @@ def pair_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
     for name, turns in ((layout.chosen, pair.chosen), (layout.rejected, pair.rejected)):
         if not _ends_with_answer(turns):
             faults.append(("no_answer", tr("{name} has no answer of the assistant at its end.", name=quoted(name))))
-    if not faults and pair.chosen == pair.rejected:
-        said = tr(
-            "{chosen} and {rejected} are the same.", chosen=quoted(layout.chosen), rejected=quoted(layout.rejected)
-        )
-        faults.append(("wrong_type", said))
+    if not faults:
+        faults += _likeness_faults(pair, {"chosen": quoted(layout.chosen), "rejected": quoted(layout.rejected)})
     return faults
+
+
+def _likeness_faults(pair: Pair, names: dict[str, str]) -> list[tuple[str, str]]:
+    """What keeps two answers from being a preference: other questions before them, or no difference."""
+    if pair.chosen == pair.rejected:
+        return [("wrong_type", tr("{chosen} and {rejected} are the same.", **names))]
+    if any(turns[0].get("role") in BEFORE_ANSWERS for turns in (pair.chosen, pair.rejected)):
+        return [
+            ("other_question", tr("What is asked in {chosen} is not what is asked in {rejected}.", **names)),
+        ]
+    if pair.chosen[-1] == pair.rejected[-1]:
+        said = tr("{chosen} and {rejected} end with the same turn, which alone is learned.", **names)
+        return [("wrong_type", said)]
+    return []
+
+
+def pair_notes(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
+    """What is worth telling of a good preference row."""
+    notes = []
+    if has_other_question(row, layout):
+        notes.append(_other_question(layout.prompt or layout.chat))
+    pair = pair_of_answers(row, layout)
+    if max(len(pair.chosen), len(pair.rejected)) > 1:
+        notes.append(("last_turn", LAST_TURN))
+    return notes
 
 
 def _ends_with_answer(turns: list[RowMessage]) -> bool:
@@ -239,9 +332,34 @@ def labelled_answer(row: dict[str, Any], layout: Layout) -> dict[str, Any]:
         *prompt, last = turns_of(row, layout)
         answer = [last]
     else:
-        prompt, answer = prompt_turns(row, layout), answer_turns(row.get(layout.completion))
+        begun, answer = _begun(answer_turns(row.get(layout.completion)))
+        prompt = _joined(prompt_turns(row, layout), begun) if begun else prompt_turns(row, layout)
     prompt = with_system(prompt, row, layout)
     return {"prompt": prompt, "completion": answer, "label": label_of(row[layout.label])}
+
+
+def _other_question(column: str) -> tuple[str, str]:
+    said = tr("{column} is not used: the answers bring another question with them", column=quoted(column))
+    return "unused_column", said
+
+
+def _begun(turns: list[RowMessage]) -> tuple[list[RowMessage], list[RowMessage]]:
+    """What an answer brings with it of the conversation before, where it begins with that, and the answer."""
+    if not turns or turns[0].get("role") not in BEFORE_ANSWERS:
+        return [], turns
+    end = max(number for number, turn in enumerate(turns, 1) if turn.get("role") in BEFORE_ANSWERS)
+    return turns[:end], turns[end:]
+
+
+def label_notes(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
+    """What is worth telling of a good labelled row."""
+    if layout.chat:
+        return []
+    begun, answer = _begun(answer_turns(row.get(layout.completion)))
+    notes = [("last_turn", LAST_TURN)] if len(answer) > 1 else []
+    if begun and not _are_joined(prompt_turns(row, layout), begun):
+        notes.append(_other_question(layout.prompt))
+    return notes
 
 
 def label_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:

@@ -28,8 +28,10 @@ from app.core.data.rated import (
     answer_faults,
     is_written,
     label_faults,
+    label_notes,
     labelled_answer,
     pair_faults,
+    pair_notes,
     pair_of_answers,
     prompt_of,
     reference_of,
@@ -461,6 +463,7 @@ def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
     texts = [turn.get("content") for turn in turns]
     fingerprint, length, found, _ = _result(hash(dumped(values)), texts, faults, written)
     if not faults:
+        notes += pair_notes(row, layout) if layout.chosen else label_notes(row, layout) if layout.label else []
         found = (*found, *notes, *_reference_notes(row, layout), *_spelling_faults(row, turns))
     return fingerprint, length, found, written
 

@@ -79,6 +79,11 @@ KINDS: dict[str, Kind] = {
     "undecided": Kind(
         _E, tr("Neither answer is better"), tr("Leave such rows out: there is nothing to learn from them.")
     ),
+    "other_question": Kind(
+        _E,
+        tr("Answers to different questions"),
+        tr("Leave such rows out, or give both answers the same turns before them."),
+    ),
     "one_label": Kind(
         _E, tr("Only one kind of label"), tr("Add answers of the other kind, or choose another method.")
     ),
@@ -195,6 +200,7 @@ KINDS: dict[str, Kind] = {
     "bad_answer": Kind(_N, tr("Answers labelled bad, left out"), "", True, leaves_out=True),
     "number_as_text": Kind(_N, tr("Numbers trained as text"), "", True),
     "first_answer": Kind(_N, tr("One of several answers"), "", True),
+    "last_turn": Kind(_N, tr("Answers of several turns"), "", True),
     "final_answer": Kind(_N, tr("What a worked answer comes to"), "", True),
     "line_comma": Kind(_N, tr("Commas at the ends of lines")),
     "ignored_file": Kind(_N, tr("File not used")),

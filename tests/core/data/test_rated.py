@@ -145,3 +145,93 @@ def test_a_number_beside_a_text_is_told_and_a_missing_answer_is_refused(tmp_path
     assert [found.reason for found in report.notes] == [
         "Numbers, true or false in `chosen` are trained as text: 1 row."
     ]
+
+
+ASK, KEEPER, PIRATE = ({"role": "user", "content": "Tide?"}, SYSTEM, {"role": "system", "content": "Be rude."})
+MORE = {"role": "user", "content": "And then?"}
+JOINED: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "a system turn in the prompt alone": (
+        {"prompt": [KEEPER, USER], "chosen": [USER, GOOD], "rejected": [USER, BAD]},
+        [KEEPER, USER],
+    ),
+    "a prompt that the answers go on from": (
+        {"prompt": [ASK, GOOD], "chosen": [USER, GOOD], "rejected": [USER, BAD]},
+        [ASK, GOOD, USER],
+    ),
+    "answers whose first turns are alike": (
+        {"prompt": [ASK], "chosen": [BAD, USER, GOOD], "rejected": [BAD, USER, BAD]},
+        [ASK, BAD, USER],
+    ),
+    "a prompt that is the middle of what they begin with": (
+        {"prompt": "Tide?", "chosen": [KEEPER, ASK, BAD, USER, GOOD], "rejected": [KEEPER, ASK, BAD, USER, BAD]},
+        [KEEPER, ASK, BAD, USER],
+    ),
+    "a prompt with other white space": (
+        {"prompt": "Hi\n", "chosen": [USER, GOOD], "rejected": [USER, BAD]},
+        [USER],
+    ),
+    "one answer that repeats the prompt": ({"prompt": "Hi", "chosen": [USER, GOOD], "rejected": "What?"}, [USER]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JOINED)
+@pytest.mark.parametrize("mode", ["dpo", "kto"])
+def test_nothing_of_a_prompt_is_lost_and_no_turn_stands_twice(name: str, mode: TrainMode, tmp_path: Path) -> None:
+    row, asked = JOINED[name]
+    data, rows = prepared(tmp_path, mode, [row])
+    assert rows == [{"prompt": asked, "chosen": [GOOD], "rejected": [BAD]}]
+    assert "unused_column" not in data.report.counts
+
+
+def test_a_file_whose_answers_repeat_the_prompt_is_not_used_as_it_is(tmp_path: Path) -> None:
+    row, asked = JOINED["a system turn in the prompt alone"]
+    write(tmp_path / "own", [row], "train.jsonl")
+    config = TrainConfig(train_mode="dpo", data=str(tmp_path / "own"), valid_fraction=0)
+    data = prepare_data(config, tmp_path / "data")
+    assert json.loads(data.train.read_text())["prompt"] == asked
+
+
+def test_a_prompt_that_is_none_of_its_answers_is_told(tmp_path: Path) -> None:
+    row = {"prompt": "Fog?", "chosen": [USER, GOOD], "rejected": [USER, BAD]}
+    report = check_files([write(tmp_path, [row])], config=TrainConfig(train_mode="dpo"))
+    assert [f.reason for f in report.warnings if f.kind == "unused_column"] == [
+        "`prompt` is not used: the answers bring another question with them: 1 row."
+    ]
+
+
+@pytest.mark.parametrize(
+    "row, said",
+    [
+        ({"prompt": "Hi", "chosen": [KEEPER, USER, GOOD], "rejected": [PIRATE, USER, BAD]}, "What is asked"),
+        ({"chosen": [KEEPER, USER, GOOD], "rejected": [KEEPER, ASK, BAD]}, "What is asked"),
+        ({"prompt": [USER], "chosen": [GOOD, MORE, BAD], "rejected": [BAD, MORE, BAD]}, "same turn, which alone"),
+    ],
+)
+def test_pairs_that_are_no_preference_are_told(row: dict[str, Any], said: str, tmp_path: Path) -> None:
+    report = check_files([write(tmp_path, [PAIR, row])], config=TrainConfig(train_mode="dpo"))
+    assert [(finding.line, said in finding.reason) for finding in report.errors] == [(2, True)]
+
+
+@pytest.mark.parametrize(
+    "mode, row",
+    [
+        ("dpo", {"prompt": [USER], "chosen": [BAD, MORE, GOOD], "rejected": [BAD]}),
+        ("kto", {"prompt": [USER], "completion": [GOOD, MORE, BAD], "label": True}),
+    ],
+)
+def test_answers_of_several_turns_are_told_to_be_learned_at_their_end(
+    mode: TrainMode, row: dict[str, Any], tmp_path: Path
+) -> None:
+    report = check_files([write(tmp_path, [row])], config=TrainConfig(train_mode=mode))
+    assert report.counts["last_turn"] == 1
+
+
+@pytest.mark.parametrize("asked, told", [("Hi", []), ([KEEPER, USER], []), ("Fog?", ["unused_column"])])
+def test_a_labelled_answer_that_brings_its_question_has_it_once(
+    asked: Any, told: list[str], tmp_path: Path
+) -> None:
+    rows = [{"prompt": asked, "completion": [USER, answer], "label": answer is GOOD} for answer in (GOOD, BAD)]
+    data, written = prepared(tmp_path, "kto", rows)
+    prompt = asked if isinstance(asked, list) else [USER]
+    assert written[0] == {"prompt": prompt, "completion": [GOOD], "label": True}
+    assert ["unused_column"] * ("unused_column" in data.report.counts) == told
