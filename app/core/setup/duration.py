@@ -150,7 +150,8 @@ def duration(config: TrainConfig, pace: Pace, costs: WorkCosts, steps: StepPlan,
     answers = extent.train * rows_each(config, steps.labelled)
     sampled = 0.0
     if method.is_sampled:
-        rows, tokens = config.batch_size * config.group_size, config.max_completion_length
+        prompts = min(config.batch_size, extent.train or config.batch_size)
+        rows, tokens = prompts * config.group_size, config.max_completion_length
         generations = math.ceil(extent.iterations / config.updates_per_generation)
         sampled = generations * pace.sampling_s(rows, tokens)
     return Duration(

@@ -47,6 +47,19 @@ def epochs(config: TrainConfig, train_examples: int | None, per_epoch: int | Non
     return iterations(config, train_examples, per_epoch) / batches
 
 
+def sampled_answers(config: TrainConfig, train_examples: int | None) -> int:
+    """Answers that the run samples to learn from; at most so many while the data are not known.
+
+    The last generation of an epoch has the prompts that are left, and none has more than there are.
+    """
+    generations = -(-iterations(config, train_examples) // config.updates_per_generation)
+    if not train_examples:
+        return generations * config.batch_size * config.group_size
+    size = min(config.batch_size, train_examples)
+    epochs, rest = divmod(generations, -(-train_examples // size))
+    return (epochs * train_examples + min(rest * size, train_examples)) * config.group_size
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """How many examples train, validate and are kept for the comparison afterwards."""

@@ -123,8 +123,7 @@ class EnhancedTab(ConfigTab):
         said = super()._plan()
         if not self._samples:
             return f"{method.title}. {said}"
-        generations = plan.iterations(config, plan.train_examples(config, self.data_panel.report))
-        answers = -(-generations // config.updates_per_generation) * config.batch_size * config.group_size
+        answers = plan.sampled_answers(config, plan.train_examples(config, self.data_panel.report))
         return tr("{title}. {said} It samples {answers:,} answers.", title=method.title, said=said, answers=answers)
 
     def _target(self, path: str) -> Focusable | None:

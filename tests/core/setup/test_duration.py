@@ -69,6 +69,10 @@ def test_sampled_answers_count_as_long_as_they_may_become() -> None:
     # A measurement samples 64 answers, 32 at a time: a token of 32 takes (12 + 32) / (12 + 8) of one of 8.
     assert found.measuring == pytest.approx(2 * (1.0 + 2 * 50 * 0.1 * 44 / 20))
     assert found.is_most
+    # A batch holds no more prompts than there are.
+    wide = chosen.with_value("batch_size", 64)
+    few = duration(wide, PACE, WorkCosts(), StepPlan(wide), Extent(20, train=1))
+    assert few.sampling == pytest.approx(10 * 50 * 0.1)
 
 
 def test_answers_are_sampled_so_many_at_a_time() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,23 @@ def test_iterations_follow_from_epochs(epochs: float, examples: int, batch: int,
 def test_configured_iterations_count_without_epochs_or_data() -> None:
     assert plan.iterations(TrainConfig(iters=77, epochs=None), 200) == 77
     assert plan.iterations(TrainConfig(iters=77), None) == 77
+
+
+@pytest.mark.parametrize(
+    ("values", "examples", "answers"),
+    [
+        ({"epochs": 3, "batch_size": 4}, 10, 3 * 10),  # 4, 4 and 2 prompts an epoch
+        ({"epochs": 3, "batch_size": 64}, 10, 3 * 10),
+        ({"epochs": None, "iters": 5, "batch_size": 4}, 10, 10 + 2 * 4),
+        ({"epochs": None, "iters": 5, "batch_size": 4, "updates_per_generation": 2}, 10, 10),
+        ({"epochs": None, "iters": 5, "batch_size": 4}, None, 5 * 4),
+    ],
+)
+def test_answers_are_sampled_to_the_prompts_that_there_are(
+    values: dict[str, Any], examples: int | None, answers: int
+) -> None:
+    config = TrainConfig.model_validate({"train_mode": "grpo", "group_size": 8} | values)
+    assert plan.sampled_answers(config, examples) == 8 * answers
 
 
 def test_epochs_of_iterations() -> None:
