@@ -43,10 +43,10 @@ class FigureSums:
 def _means(sums: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """The means of (sum, count) by name.
 
-    Where answers are labelled each by itself there may be none of one kind: it has no mean reward then, and the
-    margin is that of the two means.
+    What was counted nowhere has no mean: the accuracy of nothing but ties, or the reward of one kind of labelled
+    answers. The margin of these is that of the two means.
     """
-    found = {name: total / max(count, 1) for name, (total, count) in sums.items() if count or name not in SIDES}
+    found = {name: total / max(count, 1) for name, (total, count) in sums.items() if count}
     if "margin" not in sums and all(name in found for name in SIDES):
         found["margin"] = found[SIDES[0]] - found[SIDES[1]]
     return found

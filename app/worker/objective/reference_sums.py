@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 
+from app.core.system.atomic_file import write_with
 from app.worker.array import Arrays, SingleFloats
 from app.worker.batch.pair_batch import RatedRows, References
 from app.worker.batch.shape import Costs
@@ -49,20 +51,27 @@ def reference_sums(
 
 
 def _known(file: Path, name: str) -> References | None:
-    if not file.exists():
-        return None
-    arrays = mx.load(str(file))
-    assert isinstance(arrays, dict)
+    arrays = _read(file)
     prefix = f"{name}."
     sums = {key.removeprefix(prefix): np.array(array) for key, array in arrays.items() if key.startswith(prefix)}
     return References(sums) if sums else None
 
 
+def _read(file: Path) -> Arrays:
+    """What the file holds; nothing where it is damaged: it is measured again, with the same result."""
+    if not file.exists():
+        return {}
+    try:
+        arrays = mx.load(str(file))
+        assert isinstance(arrays, dict)
+        mx.eval(arrays)
+    except RuntimeError as error:
+        print(f"{file.name} is damaged and made anew: {error}", file=sys.stderr, flush=True)
+        return {}
+    return arrays
+
+
 def _keep(file: Path, name: str, sums: dict[str, SingleFloats]) -> None:
-    """Adds to the file, which holds the splits of one run."""
-    arrays = mx.load(str(file)) if file.exists() else {}
-    assert isinstance(arrays, dict)
-    mx.eval(arrays)
-    arrays |= {f"{name}.{prefix}": mx.array(values) for prefix, values in sums.items()}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    mx.save_safetensors(str(file), arrays)
+    """Adds to the file, which holds the splits of one run: whole, or as it was."""
+    arrays = _read(file) | {f"{name}.{prefix}": mx.array(values) for prefix, values in sums.items()}
+    write_with(file, lambda temporary: mx.save_safetensors(str(temporary), arrays))

@@ -104,3 +104,10 @@ def test_a_sum_counts_by_what_it_is_of() -> None:
     assert sums.means() == {"margin": 2.0}
     sums.add({"margin": mx.array([4.0, 0.0])})
     assert sums.means() == {"margin": 3.0}
+
+
+def test_of_nothing_there_is_no_mean() -> None:
+    """A batch of ties alone judged nothing the right way round, and nothing the wrong way."""
+    sums = FigureSums()
+    assert sums.add({"accuracy": mx.array([0.0, 0.0]), "clipped": mx.array([0.0, 5.0])}) == {"clipped": 0.0}
+    assert sums.means() == {"clipped": 0.0}

@@ -18,7 +18,7 @@ import pytest
 from mlx.utils import tree_flatten
 
 from app.core.config.train_config import TrainConfig
-from app.worker.array import Ints, scalar
+from app.worker.array import Arrays, Ints, scalar
 from app.worker.batch.branch import branch_refusal
 from app.worker.batch.pair_batch import PairPieces, PairPlan, RatedRows, References
 from app.worker.batch.shape import Costs
@@ -251,6 +251,25 @@ def test_the_reference_reads_each_answer_as_it_is_alone(branches: bool, model: n
         wanted = [_alone(model, part[number]).item() for number in range(len(part))]
         np.testing.assert_allclose(found.sums[prefix], wanted, rtol=1e-5)
     assert seen[-1] == (56, 56)
+
+
+def test_a_damaged_file_of_the_reference_is_made_anew(tmp_path: Path) -> None:
+    """A process that was killed while it wrote must not keep its run from going on."""
+    answers, file, asked = _answers(2), tmp_path / "reference.safetensors", list[int]()
+
+    def log_probabilities(arrays: Arrays) -> mx.array:
+        asked.append(1)
+        return mx.arange(len(arrays["targets"])).astype(mx.float32)
+
+    def measured() -> References:
+        return reference_sums(answers, log_probabilities, file, lambda _done, _total: None)
+
+    first, count = measured(), len(asked)
+    file.write_bytes(file.read_bytes()[:50])
+    for _ in range(2):
+        assert all(np.array_equal(first.sums[prefix], sums) for prefix, sums in measured().sums.items())
+        assert len(asked) == 2 * count, "made anew once, and read from then on"
+    assert [found.name for found in tmp_path.iterdir()] == ["reference.safetensors"]
 
 
 def test_a_model_in_one_piece_branches_too(model: nn.Module) -> None:
