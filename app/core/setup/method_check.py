@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,11 @@ def check_method(config: TrainConfig) -> Iterator[Problem]:
         yield Problem("beta", tr("At 0 there is no preference to learn."), hint=tr("0.1 is usual."))
     elif config.dpo_cpo_loss_type == "simpo" and "dpo_cpo_loss_type" in method.parameters:
         yield Problem("dpo_cpo_loss_type", tr("SimPO has no reference: it goes with CPO."), hint=tr("Choose CPO."))
+    is_adapted = bool(config.resume_adapter_file) and config.fine_tune_type != "full"
+    if needs_reference(config) and is_adapted and not config.reference_model_path:
+        said = tr("Answers are compared with the base alone, not with the adapter that the run starts from.")
+        hint = tr("To stay near to that, export it as one model with its base, and choose that as the reference.")
+        yield Problem("reference_model_path", said, Severity.WARNING, hint)
     if needs_reference(config) and config.reference_model_path:
         path = Path(config.reference_model_path).expanduser()
         if not (path / MODEL_CONFIG).is_file():
@@ -100,6 +106,10 @@ def check_rewards(config: TrainConfig) -> Iterator[Problem]:
             tr("No reward function is chosen."),
             hint=tr("There are {built_in}.", built_in=", ".join(BUILT_IN)),
         )
+    for name, count in Counter(config.reward_functions).items():
+        if count > 1:
+            said = tr("The reward function {name} is named {count} times: it counts once.", name=name, count=count)
+            yield Problem("reward_functions", said, hint=tr("Name it once, with a weight."))
     weights = config.reward_weights
     if weights and len(weights) != len(config.reward_functions):
         said = tr(

@@ -17,10 +17,11 @@ import sys
 import tempfile
 import traceback
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,9 @@ MODULE_NAME = "luthier_reward_file"
 HINT = tr("Correct the file; the run goes on with 'resume' from where it stopped.")
 
 Scores = dict[str, list[float]]
+NO_LISTS = (str, bytes, Mapping, Set)
+# Gradients that grow with a score overflow beyond it, their squares being added up in float32.
+LARGEST_SCORE = 1e12
 
 
 class RewardProcess:
@@ -206,17 +210,32 @@ def _scores(functions: dict[str, Callable[..., Any]], file: Path, command: Score
         given = [list(texts) for texts in (command.prompts, command.completions, command.answers)]
         try:
             values = function(*given, types=list(command.types))
+            if isinstance(values, Iterator):  # what it makes of the answers only when it is read
+                values = list(islice(values, len(command.completions) + 1))
         except BaseException as error:
             raise _FaultError(_told(error, file)) from error
-        found[name] = _checked(values, len(given[1]), f"{file}:{function.__code__.co_firstlineno}: {name}")
+        found[name] = _checked(values, len(command.completions), f"{file}:{_first_line(function)}: {name}")
     return found
 
 
+def _first_line(function: Callable[..., Any]) -> int:
+    """Where it begins; 1 for what is called like a function and is none."""
+    code = getattr(function, "__code__", None)
+    return code.co_firstlineno if code is not None else 1
+
+
 def _checked(values: Any, count: int, where: str) -> list[float]:
-    """One finite number an answer; None, which means that a function does not judge an answer, counts as 0."""
+    """One finite number an answer; None, which means that a function does not judge an answer, counts as 0.
+
+    What has no order of its own, or holds something else beside its numbers, is no list of them.
+    """
+    if isinstance(values, NO_LISTS):
+        raise _FaultError(
+            tr("{where} returns no list of numbers: it is {kind}.", where=where, kind=type(values).__name__)
+        )
     try:
         scores = [0.0 if value is None else float(value) for value in values]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _FaultError(tr("{where} returns no list of numbers: {error}.", where=where, error=error)) from error
     if len(scores) != count:
         raise _FaultError(
@@ -229,6 +248,10 @@ def _checked(values: Any, count: int, where: str) -> list[float]:
         )
     if not all(math.isfinite(score) for score in scores):
         raise _FaultError(tr("{where} returns a score that is not finite.", where=where))
+    if any(abs(score) > LARGEST_SCORE for score in scores):
+        said = tr("{where} returns {score:g}: scores beyond {largest:g} cannot be trained on.", where=where,
+                  score=max(scores, key=abs), largest=LARGEST_SCORE)  # fmt: skip
+        raise _FaultError(said)
     return scores
 
 

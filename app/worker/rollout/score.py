@@ -12,10 +12,10 @@ import numpy as np
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.method.reward import BUILT_IN, declared_in
-from app.core.problem import Problem, UnusableError
+from app.core.problem import Problem, TaskError, UnusableError
 from app.core.system.reward_trust import content_hash, is_trusted
 from app.worker.array import DoubleFloats
-from app.worker.rollout.reward_process import RewardProcess
+from app.worker.rollout.reward_process import LARGEST_SCORE, RewardProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class Scorer:
             self._process = RewardProcess(file, config.reward_timeout_s)
 
     def score(self, prompts: list[str], completions: list[str], answers: list[str], types: Sequence[Any]) -> Scored:
-        """Raises `TaskError` with the file and line where the user's functions fail."""
+        """Raises `TaskError` with the file and line where the user's functions fail, and for rewards that are too
+        large."""
         found: dict[str, DoubleFloats] = {}
         if self._process is not None:
             own = self._process.score(self._own, prompts, completions, answers, list(types))
@@ -58,6 +59,10 @@ class Scorer:
                 found[name] = np.array(values, np.float64)
         ordered = {name: found[name] for name in self._weights}
         total = sum((ordered[name] * weight for name, weight in self._weights.items()), np.zeros(len(completions)))
+        if not (np.abs(total) <= LARGEST_SCORE).all():
+            said = tr("With their weights rewards are beyond {largest:g}: they cannot be trained on.",
+                      largest=LARGEST_SCORE)  # fmt: skip
+            raise TaskError(said, tr("Lower the weights."))
         return Scored(ordered, total)
 
     def close(self) -> None:

@@ -69,6 +69,8 @@ ONLINE: dict[str, Any] = {"train_mode": "online_dpo", "max_completion_length": 6
          "/nowhere.py cannot be read: No such file or directory. Choose a Python file."),
         (SAMPLED | {"reward_functions": ()}, "reward_functions",
          f"No reward function is chosen. There are {', '.join(BUILT_IN)}."),
+        (SAMPLED | {"reward_functions": ("short", "last_number", "short")}, "reward_functions",
+         "The reward function short is named 2 times: it counts once. Name it once, with a weight."),
         (SAMPLED | {"reward_functions": ("last_number", "mine")}, "reward_functions",
          f"There is no reward function mine. There are {', '.join(BUILT_IN)}."),
     ],
@@ -76,6 +78,17 @@ ONLINE: dict[str, Any] = {"train_mode": "online_dpo", "max_completion_length": 6
 def test_what_does_not_fit_is_told_beside_its_field(values: dict[str, Any], path: str, said: str) -> None:
     [found] = check_method(TrainConfig.model_validate(values))
     assert (found.path, found.text, found.severity) == (path, said, Severity.ERROR)
+
+
+def test_a_start_that_the_reference_does_not_have_is_told() -> None:
+    start = {"train_mode": "dpo", "resume_adapter_file": "adapters.safetensors"}
+    [found] = check_method(TrainConfig.model_validate(start))
+    assert (found.path, found.severity) == ("reference_model_path", Severity.WARNING)
+    assert found.message == (
+        "Answers are compared with the base alone, not with the adapter that the run starts from."
+    )
+    for more in ({"train_mode": "orpo"}, {"fine_tune_type": "full"}):
+        assert not list(check_method(TrainConfig.model_validate(start | more)))
 
 
 def test_a_judge_that_cannot_be_found_is_told_beside_the_judge(tmp_path: Path) -> None:
@@ -99,7 +112,7 @@ def test_a_judge_that_cannot_be_found_is_told_beside_the_judge(tmp_path: Path) -
         {
             "train_mode": "grpo",
             "max_completion_length": 64,
-            "reward_functions": ("last_number", "last_number"),
+            "reward_functions": ("last_number", "short"),
             "reward_weights": (0.0, 1.0),
         },
     ],

@@ -58,6 +58,29 @@ def leaving(prompts, completions, answer, types=None):
     raise SystemExit("enough")
 
 kept = 3
+
+def by_number(prompts, completions, answer, types=None):
+    return {0: 1.0, 1: 0.5}
+
+def digits(prompts, completions, answer, types=None):
+    return "01"
+
+def unordered(prompts, completions, answer, types=None):
+    return {0.25, 0.75}
+
+def whole(prompts, completions, answer, types=None):
+    return [10 ** 400, 1]
+
+def large(prompts, completions, answer, types=None):
+    return [1e13, -1e300]
+
+def lazy(prompts, completions, answer, types=None):
+    yield 1
+    yield [][1]
+
+def unending(prompts, completions, answer, types=None):
+    while True:
+        yield 1
 """
 
 
@@ -138,6 +161,13 @@ def test_memory_is_bound_to_half_of_the_machines(
     ("words", ":20: words returns no list of numbers: could not convert string to float: 'a'."),
     ("failing", ":25: IndexError: list index out of range"),
     ("leaving", ":28: SystemExit: enough"),
+    ("by_number", ":32: by_number returns no list of numbers: it is dict."),
+    ("digits", ":35: digits returns no list of numbers: it is str."),
+    ("unordered", ":38: unordered returns no list of numbers: it is set."),
+    ("whole", ":41: whole returns no list of numbers: int too large to convert to float."),
+    ("large", ":44: large returns -1e+300: scores beyond 1e+12 cannot be trained on."),
+    ("lazy", ":49: IndexError: list index out of range"),
+    ("unending", ":51: unending returns 3 scores for 2 answers."),
 ])  # fmt: skip
 @pytest.mark.usefixtures("limits")
 def test_each_fault_of_a_function_is_told_with_its_line(name: str, said: str, tmp_path: Path) -> None:
