@@ -189,6 +189,10 @@ class KeptWeights:
         if self._keeps_fallback:
             self._fallback = (iteration, trainable(self._model))
 
+    def forget_best(self) -> None:
+        """Looks for the best anew: what was measured before does not compare with what will be."""
+        self.best = BestLoss(self._config.early_stopping.min_delta)
+
     # ---------------------------------------------------------------------------------------------------------
 
     def _score(self, measured: Measurement) -> float:

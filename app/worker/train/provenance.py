@@ -4,7 +4,7 @@ A resume is exact or refused. The tokens have a fingerprint of their own; here i
 difference can be named: every value of the config that decides what is trained, every value of the model's
 ``config.json``, and of each weight file its header and a sample of its content (`PIECES` pieces of `PIECE` bytes,
 evenly spread: weights that were trained on, merged or quantized differ in nearly every byte, and reading all would
-take minutes).
+take minutes). Of a reward file there is the content's name: it may be corrected, which is told.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.model.folder import read_config
 from app.core.model.safetensors_header import weight_files
+from app.core.setup.chosen_method import uses_rewards
+from app.core.system.reward_trust import content_hash
 
 PIECES, PIECE = 256, 4096  # bytes
 
@@ -34,17 +36,27 @@ FREE = {
     "reward_timeout_s", "targets", "lr_schedule", "report_to", "project_name",
 }  # fmt: skip
 _ABSENT = object()
+REWARD_FILE = "reward_file"
 # Nothing of these reaches the weights.
 _NOTES = {"_name_or_path", "transformers_version", "quantization_config"}
 
 
 def provenance(config: TrainConfig, model: Path) -> dict[str, Any]:
     """What a run of ``config`` on the model in a folder is trained with, as plain JSON."""
-    return {
+    found: dict[str, Any] = {
         "config": config.model_dump(mode="json"),
         "model": {key: value for key, value in read_config(model).items() if key not in _NOTES},
         "weights": {file.name: _sampled(file) for file in weight_files(model)},
     }
+    if uses_rewards(config) and config.reward_functions_file:
+        found[REWARD_FILE] = content_hash(Path(config.reward_functions_file).expanduser())
+    return found
+
+
+def has_other_rewards(kept: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether the reward file holds something else than that which a kept provenance knows: a fault in it may be
+    corrected, but what it said before and says now does not compare."""
+    return kept.get(REWARD_FILE, now.get(REWARD_FILE)) != now.get(REWARD_FILE)
 
 
 def model_digests(model: Path) -> dict[str, str]:

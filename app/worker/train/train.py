@@ -56,7 +56,13 @@ from app.worker.train.checkpoint import (
 from app.worker.train.guard import LossVerdict
 from app.worker.train.kept_weights import KeptWeights, calmer_hint
 from app.worker.train.preparation import Prepared, prepare
-from app.worker.train.provenance import config_changes, model_changes, model_digests, provenance
+from app.worker.train.provenance import (
+    config_changes,
+    has_other_rewards,
+    model_changes,
+    model_digests,
+    provenance,
+)
 from app.worker.train.report import Report
 from app.worker.train.step import Accumulated, Step, StepOutcome, nothing_like, sum_of
 from app.worker.train.trade import Trade, Weighed
@@ -559,6 +565,13 @@ class _Training:
         self.trade.restore(state.get("trade"))
         accumulated = restore(checkpoint, self.model, self.optimizer)
         self.kept.restore(state, self.iteration)
+        if has_other_rewards(state.get("provenance") or {}, self.provenance):
+            self.kept.forget_best()
+            said = tr("The reward file was changed since the run was trained so far.")
+            hint = tr(
+                "Rewards of before do not compare with those from here on: the best weights are looked for anew."
+            )
+            self.channel.emit(event.Warned(message=said, hint=hint))
         before, now = state.get("replicas", 1), self.team.size if self.team is not None else 1
         if before != now:
             said = tr(

@@ -290,6 +290,26 @@ def test_a_reward_file_that_fails_leaves_the_run_intact(kind: str, inputs: Path,
     assert mended.of(Finished)[0].reason == "completed"
 
 
+def test_a_reward_file_that_was_changed_is_told_and_its_best_looked_for_anew(inputs: Path, tmp_path: Path) -> None:
+    """What it scores now does not compare with what it scored: the best of before is none."""
+    file = tmp_path / "rewards.py"
+    file.write_text(GOOD)
+    config = method_config(
+        inputs, "grpo", iters=4, final_adapter="best", reward_functions_file=str(file), updates_per_generation=1
+    )
+    run, first = start(config, tmp_path / "run", **word(config))
+    unchanged = go_on(run, extend_to=5, **word(config))
+    assert not [said for said in unchanged.of(Warned) if "reward file was changed" in said.message]
+    file.write_text(GOOD.replace("return [sum", "return [-100 - sum"))
+    changed = go_on(run, extend_to=6, **word(config))
+    (said,) = [said for said in changed.of(Warned) if "reward file was changed" in said.message]
+    assert "looked for anew" in said.hint
+    (last,) = changed.of(Finished)
+    assert last.best_iteration == 6
+    assert last.best_val_loss == pytest.approx(changed.of(Validated)[-1].val_loss)
+    assert max(found.val_loss for found in first.of(Validated)) < 0 < changed.of(Validated)[-1].val_loss - 99
+
+
 def test_a_reward_file_runs_only_after_a_word(inputs: Path, tmp_path: Path) -> None:
     file = tmp_path / "rewards.py"
     file.write_text(GOOD + f"\nopen({str(tmp_path / 'ran')!r}, 'w')\n")
