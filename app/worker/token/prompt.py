@@ -28,7 +28,8 @@ class Prompts:
 
     ``tokens`` are rendered up to where the answer begins, ``texts`` the last turn as it was written,
     ``conversations`` all turns, to be read by a judge; ``types`` are None where rows have none. ``skipped`` prompts
-    left no room for an answer. ``faults`` are what is worth telling of the rows.
+    left no room for an answer. ``faults`` are what is worth telling of the rows, ``left_out`` those that the
+    template refused.
     """
 
     tokens: list[list[int]]
@@ -38,6 +39,7 @@ class Prompts:
     skipped: int
     conversations: list[str]
     faults: tuple[KeptFault, ...] = ()
+    left_out: tuple[Problem, ...] = ()
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -124,7 +126,7 @@ def tokenize_prompts(
             progress(done, path.stat().st_size)
     if refused and not (config.skip_bad_rows and found.tokens):
         raise UnusableError(refused)
-    return replace(found, skipped=skipped + len(refused), faults=tuple(faults))
+    return replace(found, skipped=skipped, faults=tuple(faults), left_out=tuple(refused))
 
 
 def _content(turn: dict[str, Any]) -> str:

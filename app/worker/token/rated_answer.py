@@ -13,6 +13,7 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.setup.chosen_method import method_of
 from app.worker.array import Arrays, Bools, Ints
@@ -29,7 +30,8 @@ class RatedAnswers:
 
     ``answers`` are whole conversations whose last turn is learned, cut to the maximum length. ``truncated`` ones
     were longer; ``skipped`` rows had an answer without a learned token after the cut. ``mismatched`` (KTO) are the
-    same prompts, each with an answer to another. ``faults`` are what is worth telling of the rows.
+    same prompts, each with an answer to another. ``faults`` are what is worth telling of the rows, ``left_out``
+    those that the template refused, or of an answer to which it leaves nothing.
     """
 
     each: ClassVar[int]
@@ -39,6 +41,7 @@ class RatedAnswers:
     skipped: int
     mismatched: TokenSet | None = None
     faults: tuple[KeptFault, ...] = ()
+    left_out: tuple[Problem, ...] = ()
 
     def __len__(self) -> int:
         return len(self.answers) // self.each
@@ -125,6 +128,7 @@ def tokenize_pairs(
     answers: list[Example] = []
     labels: list[bool] = []
     refused: list[Problem] = []
+    empty: list[Problem] = []
     faults: list[KeptFault] = []
     truncated = skipped = 0
     for rows, lines, done in row_batches(path):
@@ -145,6 +149,10 @@ def tokenize_pairs(
                 said = next(item.refused for item in its if item.refused)
                 refused.append(Problem("data", said, file=str(path), line=line))
                 continue
+            if not all(example.trained[1:].any() for example in examples):
+                said = tr("No token of an answer is trained.")
+                empty.append(Problem("data", said, file=str(path), line=line))
+                continue
             cut = [_cut(example, config.max_seq_length) for example in examples]
             truncated += sum(len(one.tokens) < len(whole.tokens) for one, whole in zip(cut, examples, strict=True))
             if all(example.trained[1:].any() for example in cut):
@@ -156,13 +164,14 @@ def tokenize_pairs(
             progress(done, path.stat().st_size)
     if refused and not (config.skip_bad_rows and answers):
         raise UnusableError(refused)
-    partners = _next_prompts(answers) if labels else [(n + 2) % len(answers) for n in range(len(answers))]
-    mismatched = _mismatched(answers, partners, config.max_seq_length) if method_of(config).is_mismatched else None
-    token_set, left_out = TokenSet.from_examples(answers), skipped + len(refused)
+    mismatched = None
+    if method_of(config).is_mismatched:
+        mismatched = _mismatched(answers, _next_prompts(answers), config.max_seq_length)
+    token_set, left_out = TokenSet.from_examples(answers), (*refused, *empty)
     if labels:
         good = np.array(labels, np.bool_)
-        return LabelledAnswers(token_set, truncated, left_out, mismatched, tuple(faults), good)
-    return Pairs(token_set, truncated, left_out, mismatched, tuple(faults))
+        return LabelledAnswers(token_set, truncated, skipped, mismatched, tuple(faults), left_out, good)
+    return Pairs(token_set, truncated, skipped, mismatched, tuple(faults), left_out)
 
 
 def _cut(example: Example, length: int) -> Example:

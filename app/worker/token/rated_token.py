@@ -121,4 +121,5 @@ def _trainers(path: Path, tokenizer: Any, config: TrainConfig, progress: Progres
         examples = [Example(np.array(ids, np.int32), np.zeros(len(ids), np.bool_)) for ids in prompts.tokens]
         return _Made(examples, prompts.skipped, list(prompts.faults))
     rated = tokenize_pairs(path, tokenizer, uncut, progress)
-    return _Made([rated.answers[at] for at in range(len(rated.answers))], rated.skipped, list(rated.faults))
+    examples = [rated.answers[at] for at in range(len(rated.answers))]
+    return _Made(examples, rated.skipped + len(rated.left_out), list(rated.faults))

@@ -48,6 +48,8 @@ class PreferredData(TrainingData):
         progress = around.progress(tr("Tokenizing"))
         self.train = tokenize_pairs(data.train, around.tokenizer, config, progress)
         self.valid = tokenize_pairs(data.valid, around.tokenizer, config, progress) if data.valid else None
+        if not len(self.train) and self.train.left_out:
+            raise UnusableError(list(self.train.left_out))
         if not len(self.train):
             hint = tr("Raise the maximum length, or shorten the prompts.")
             said = tr(
@@ -57,6 +59,7 @@ class PreferredData(TrainingData):
             raise UnusableError([Problem("data", said, hint=hint)])
         faults = self.train.faults
         around.tell_rows(data, data.train, faults, Counter(kind for kind, _, _ in faults))
+        around.tell_left_out(data, data.train, self.train.left_out)
         self.is_labelled = isinstance(self.train, LabelledAnswers)
         _require_both(self.train)
         _tell_pairs(around, self.train, config)

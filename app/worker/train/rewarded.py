@@ -64,6 +64,7 @@ class RewardedData(TrainingData):
             )
         faults = self.train.faults
         around.tell_rows(data, data.train, faults, Counter(kind for kind, _, _ in faults))
+        around.tell_left_out(data, data.train, self.train.left_out)
         if self.train.skipped:
             around.warn(
                 tr("1 prompt does not fit into {room} and is left out.", room=room)

@@ -15,7 +15,7 @@ import mlx.nn as nn
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import PreparedData
 from app.core.language import joined, tr
-from app.core.problem import Severity
+from app.core.problem import Problem, Severity
 from app.core.protocol import event
 from app.core.protocol.job import TrainJob
 from app.core.source.finding import KINDS
@@ -100,6 +100,18 @@ class Surroundings:
     def warn(self, message: str, hint: str = "") -> None:
         """Tells the user; the run goes on."""
         self.channel.emit(event.Warned(message=message, hint=hint))
+
+    def tell_left_out(self, data: PreparedData, path: Path, problems: Sequence[Problem]) -> None:
+        """Warns of rows of a tokenized file that are left out, with what is wrong with the first."""
+        if not problems:
+            return
+        first = problems[0]
+        file, place = origin(path, first.line or 1, data.origins.get(path.stem))
+        count = (
+            tr("1 row is left out") if len(problems) == 1
+            else tr("{count:,} rows are left out", count=len(problems))
+        )  # fmt: skip
+        self.warn(joined((count, f" ({file}:{place}: ", first.message, ")."), ""), first.hint)
 
     def tell_rows(
         self, data: PreparedData, path: Path, faults: Sequence[KeptFault], counts: Mapping[str, int]

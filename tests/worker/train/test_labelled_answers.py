@@ -38,6 +38,7 @@ from tests.worker.train.test_train_methods import figures, method_config, stop_a
 from tests.worker.training import go_on, start
 
 Row = dict[str, Any]
+SIDES = ("chosen", "rejected")
 
 
 def turns(role: str, text: str) -> list[dict[str, str]]:
@@ -130,6 +131,22 @@ def test_every_mismatched_prompt_is_another(prompts: str, tmp_path: Path, model:
     found = tokenize_pairs(write(tmp_path / "rows.jsonl", rows), model[1], CONFIG)
     assert found.mismatched is not None
     for number, prompt in enumerate(prompts):
+        example = found.mismatched[number]
+        text = model[1].decode(example.tokens[example.trained].tolist())
+        assert text[0] in set(prompts) - {prompt}
+
+
+@pytest.mark.parametrize("prompts", ["abcd", "aabb", "aaab", "abba"])
+def test_every_mismatched_prompt_of_pairs_is_another(
+    prompts: str, tmp_path: Path, model: tuple[nn.Module, Any]
+) -> None:
+    rows = [
+        {"prompt": turns("user", prompt)} | {side: turns("assistant", f"{prompt}{n}{side}") for side in SIDES}
+        for n, prompt in enumerate(prompts)
+    ]
+    found = tokenize_pairs(write(tmp_path / "rows.jsonl", rows), model[1], CONFIG)
+    assert found.mismatched is not None
+    for number, prompt in enumerate(pair for pair in prompts for _ in SIDES):
         example = found.mismatched[number]
         text = model[1].decode(example.tokens[example.trained].tolist())
         assert text[0] in set(prompts) - {prompt}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from app.core.config.train_config import TrainConfig
-from app.core.problem import UnusableError
+from app.core.problem import Problem, UnusableError
 from app.core.protocol.event import (
     CheckpointSaved,
     Event,
@@ -125,6 +125,18 @@ def test_answers_that_are_cut_or_left_out_are_told(around: Surroundings) -> None
     for label, kind in ((True, "good"), (False, "bad")):
         with pytest.raises(UnusableError, match=f"Only {kind} answers fit: KTO needs both good and bad ones"):
             preferred._require_both(LabelledAnswers(SET, 0, 0, desirable=np.array([label, label])))
+
+
+def test_rows_without_a_learned_token_are_told_with_the_reason(around: Surroundings) -> None:
+    data: Any = SimpleNamespace(origins={})
+    refused = Problem("data", "The template refuses it.", hint="Repair it.", line=3)
+    around.tell_left_out(data, Path("train.jsonl"), [])
+    around.tell_left_out(data, Path("train.jsonl"), [refused])
+    around.tell_left_out(data, Path("train.jsonl"), [refused, Problem("data", "No token.", line=4)])
+    assert warned(around) == [
+        ("1 row is left out (train.jsonl:3: The template refuses it.).", "Repair it."),
+        ("2 rows are left out (train.jsonl:3: The template refuses it.).", "Repair it."),
+    ]
 
 
 @pytest.mark.parametrize(("form", "said"), [
