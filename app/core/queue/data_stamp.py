@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.config.train_config import TrainConfig
-from app.core.source.archive import ArchiveError, outer_file
-from app.core.source.data_file import find_files, locate_data
-from app.core.source.finding import Findings
+from app.core.source.data_file import locate_data, stored_files
 
 
 def data_stamp(config: TrainConfig) -> str:
     """Names the files that a setup trains on, with their sizes and times of change; hexadecimal.
 
     It changes whenever one of them does. A file that was written again with what it held changes it, too: to know
-    that, all bytes would have to be read. What cannot be read, or is not there, is as it is.
+    that, all bytes would have to be read. What cannot be read, or is not there, is as it is. No file is opened: the
+    window asks for it, and an archive may take minutes to unpack.
     """
     digest = hashlib.blake2b(digest_size=8)
     for field in ("data", "valid_data", "test_data"):
@@ -30,13 +29,13 @@ def data_stamp(config: TrainConfig) -> str:
 
 def _files(path: Path) -> Iterator[bytes]:
     try:
-        found = {outer_file(file) for file, _ in find_files(path, Findings())}
-    except (OSError, ArchiveError):
-        found = {path}
+        found = stored_files(path)
+    except (OSError, ValueError):
+        found = [path]
     for file in found:
         try:
             state = file.stat()
-        except OSError:
+        except (OSError, ValueError):
             yield os.fsencode(file) + b" is not there"
         else:
             yield os.fsencode(file) + f" {state.st_size} {state.st_mtime_ns}\n".encode()

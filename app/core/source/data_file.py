@@ -89,6 +89,22 @@ def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]
     return _divided(folder, listed, findings, path)
 
 
+def stored_files(path: Path) -> list[Path]:
+    """The files of the file system that hold what `find_files` finds, told by their names alone: none is opened, so
+    that an archive stands for what is in it. Raises `OSError`."""
+    if not path.is_dir():
+        return [path]
+    folder = _snapshot(path)
+    mlx = [folder / f"{split}.jsonl" for split in SPLITS]
+    if mlx[0].is_file():
+        return [file for file in mlx if file.is_file()]
+    listed = _configured_files(folder) or list(_walk(folder, []))
+    if members(path):
+        return listed
+    data = [file for file, _ in _divided(folder, listed, Findings(), path)]
+    return data or [file for file in listed if not _is_about_data(file)]
+
+
 def _data_files(listed: list[Path]) -> list[Path]:
     """The files of a folder or archive that are data: tables, else texts and documents."""
     models = {file.parent for file in listed if file.name in _OF_A_MODEL}

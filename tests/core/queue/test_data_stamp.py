@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,10 @@ from app.core.config.train_config import TrainConfig
 from app.core.queue.data_stamp import data_stamp
 from app.core.queue.queue import RunQueue, make_entry
 from app.core.queue.sweep import SweepResult, differ_in_data, entries, expand, parse_axis
+from app.core.source.archive import outer_file
+from app.core.source.data_file import find_files
+from app.core.source.exported_chat import is_slack_export
+from app.core.source.finding import Findings
 
 ROW = '{"prompt": "a", "completion": "b"}\n'
 
@@ -68,6 +74,43 @@ def test_the_stamp_changes_with_the_files_that_are_trained_on(
         ("data", "data/train"), ("data/more.jsonl", "data/train.jsonl"), ("data", "data/LICENSE"),
     }  # fmt: skip
     assert (data_stamp(config) == before) is other
+
+
+def slack_export(folder: Path) -> Path:
+    """What Slack exports: people, and a folder of days for each channel. Returns a day."""
+    (folder / "slack" / "general").mkdir(parents=True)
+    (folder / "slack" / "users.json").write_text(json.dumps([{"id": "U1", "name": "ada"}]))
+    day = folder / "slack" / "general" / "2024-01-01.json"
+    day.write_text(json.dumps([{"type": "message", "user": "U1", "text": "hi", "ts": "1.0"}]))
+    return day
+
+
+@pytest.mark.parametrize("change", [later, longer, Path.unlink])
+def test_a_chat_that_is_read_as_a_folder_is_known_by_its_days(
+    change: Callable[[Path], object], folder: Path
+) -> None:
+    day = slack_export(folder)
+    config = TrainConfig(data=str(folder / "slack"))
+    assert is_slack_export(folder / "slack")
+    before = data_stamp(config)
+    change(day)
+    assert data_stamp(config) != before
+
+
+@pytest.mark.parametrize("name", ["big.tar.gz", "archives", "rows.zip"])
+def test_no_archive_is_opened_for_it(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "archives").mkdir()
+    for path in (folder / "big.tar.gz", folder / "archives" / "part.tar.gz"):
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(folder / "held.jsonl", "train.jsonl")
+    changed = folder / name / "part.tar.gz" if name == "archives" else folder / name
+    config = TrainConfig(data=str(folder / name))
+    assert {outer_file(file) for file, _ in find_files(folder / name, Findings())} == {changed}
+    for opener in ("app.core.source.archive.tarfile.open", "app.core.source.archive.zipfile.ZipFile"):
+        monkeypatch.setattr(opener, None)
+    before = data_stamp(config)
+    later(changed)
+    assert data_stamp(config) != before
 
 
 def test_the_same_files_in_another_role_are_other_data(folder: Path) -> None:
