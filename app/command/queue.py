@@ -138,7 +138,8 @@ def run(
         queue.give_back()
     found = queue_tally(one for one in queue.read().entries if one.id in worked)
     if not as_json:
-        said = found.sentence() or "nothing waited"
+        halted = f"{found.waiting:,} waits to go on" if found.waiting else ""
+        said = ", ".join(filter(None, (found.sentence(), halted))) or "nothing waited"
         output.say(f"\nThe queue is {'paused' if stopped else 'at its end'}: {said}.")
     return 1 if found.failed else 0
 
@@ -192,13 +193,15 @@ def clear(as_json: AsJson = False) -> int:
 
 def _work_through(queue: RunQueue, worked: list[str], as_json: bool, beside: bool) -> bool:
     """Trains what waits until nothing does, or the queue is paused; true if it was paused."""
+    from app.core.language import tr
+
     while queue.read().mode == "running":
         if not beside:
             _refuse_beside(queue)
         waiting = {one.id for one in queue.read().waiting}
         claim = queue.claim()
         for one in queue.read().entries:
-            if one.id in waiting and one.state == "failed":  # it could not even begin
+            if one.id in waiting and one.is_ended:  # it could not even begin, or had come to its end meanwhile
                 worked.append(one.id)
                 _say_passed_over(one, as_json)
         if claim is None:
@@ -208,8 +211,10 @@ def _work_through(queue: RunQueue, worked: list[str], as_json: bool, beside: boo
         state, message = _train(claim, as_json)
         queue.settle(claim.entry.id, state, message)
         _say_entry(claim, state, message, as_json)
-        if state in ("stopped", "waiting"):
-            queue.set_mode("paused", f"Paused, because you stopped {claim.entry.name}.")
+        if state == "stopped":
+            queue.set_mode("paused", tr("Paused, because you stopped {name}.", name=claim.entry.name))
+        elif state == "waiting":  # by somebody, or because the disk is full: the entry says so
+            queue.set_mode("paused", tr("Paused together with {name}.", name=claim.entry.name))
     return True
 
 
@@ -262,7 +267,7 @@ def _say_passed_over(one: QueueEntry, as_json: bool) -> None:
     if as_json:
         _say_entry_json(one, one.state, one.message)
     else:
-        output.say(f"\n{one.name} failed · {one.message}")
+        output.say(f"\n{one.name} {one.state} · {one.message}".rstrip(" ·"))
 
 
 def _say_entry_json(one: QueueEntry, state: EntryState, message: str) -> None:

@@ -202,8 +202,9 @@ def follow(run: RunDir, *, as_json: bool) -> Event | None:
 
     Where Metal's watchdog ended it, it goes on by itself with smaller pieces, as often as these get smaller.
     """
-    from app.core.live.supervisor import last_event, supervise
+    from app.core.live.supervisor import supervise
     from app.core.live.watchdog import prepare_smaller, was_ended_by_watchdog
+    from app.core.run.folder import last_event
 
     lock = supervise(run)
     try:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from app.core.protocol import event
+from app.core.protocol.event import read_events
 from app.core.queue.queue import RunQueue
 from app.core.run.folder import prepare_run
 from app.core.setup.config_file import load_config
@@ -159,6 +161,31 @@ def test_ctrl_c_stops_the_run_and_pauses_the_queue(luthier: Luthier, config: Pat
     found = listed(luthier)
     assert [one["state"] for one in found["entries"]] == ["stopped", "waiting"]
     assert (found["mode"], found["note"]) == ("paused", "Paused, because you stopped long.")
+
+
+def test_a_queue_that_is_paused_with_its_run_says_why(
+    luthier: Luthier, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody stopped it: the disk is full, and the run waits for room."""
+    full = event.Finished(reason="paused", iteration=2, message="The disk is full. Make room.")
+    monkeypatch.setattr("app.command.train.follow", lambda *_, **__: full)
+    luthier("queue", "add", config, "--set", "adapter_name=long")
+    assert luthier("queue", "run").stdout.endswith("The queue is paused: 1 waits to go on.\n")
+    found = listed(luthier)
+    assert (found["mode"], found["note"]) == ("paused", "Paused together with long.")
+    assert [(one["state"], one["message"]) for one in found["entries"]] == [("waiting", full.message)]
+
+
+def test_a_run_that_was_ended_by_hand_is_done_without_a_worker(luthier: Luthier, config: Path, home: Path) -> None:
+    luthier("queue", "add", config, "--set", "adapter_name=mine")
+    run = prepare_run(load_config(config).config, home / "data" / "runs" / "mine")
+    said = (event.Validated(iteration=4, val_loss=1.25, best=True), event.Finished(reason="completed", iteration=4))
+    run.events.write_text("".join(one.to_line().rstrip() + "\n" for one in said))
+    RunQueue().update(RunQueue().read().entries[0].id, run=str(run.path))
+    assert luthier("queue", "run").stdout == (
+        "\nmine done · Best validation loss 1.250\n\nThe queue is at its end: 1 done.\n"
+    )
+    assert [one.type for one in read_events(run.events)] == ["validated", "finished"]
 
 
 def test_an_entry_that_cannot_even_begin_is_told_and_counts_as_failed(luthier: Luthier, config: Path) -> None:

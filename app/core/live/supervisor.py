@@ -20,11 +20,10 @@ from filelock import FileLock, Timeout
 from app.core.live.door import was_told_to_end
 from app.core.live.watchdog import prepare_smaller, was_ended_by_watchdog
 from app.core.protocol import program
-from app.core.protocol.event import Event, recorded_event
-from app.core.run.folder import RUN_SUPERVISOR, RunDir
+from app.core.protocol.event import Event
+from app.core.run.folder import RUN_SUPERVISOR, RunDir, last_event
 
 SUPERVISED_EVERY_S = 0.5
-TAIL_BYTES = 64 * 1024  # of a file of events: some hundred of them
 STARTS_WITHIN_S = 60.0  # a worker that has not taken its run by then is not coming
 LOOKS_S = 0.03  # far longer than whoever only looks whether a run is supervised holds its lock
 # Elsewhere than on a Mac nothing ends a worker so; tests have the process all the same.
@@ -50,24 +49,6 @@ def is_supervised(run: RunDir) -> bool:
     if lock is not None:
         lock.release()
     return lock is None
-
-
-def last_event(run: RunDir) -> Event | None:
-    """What its worker said last. A long run's file is read from its end: all of it would take a minute."""
-    if not run.events.exists():
-        return None
-    reach = TAIL_BYTES
-    with run.events.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        while True:
-            file.seek(max(size - reach, 0))
-            lines = file.read(reach).split(b"\n")
-            for line in reversed(lines if reach >= size else lines[1:]):  # the first of these may be half a line
-                with suppress(ValueError):
-                    return recorded_event(line)
-            if reach >= size:
-                return None
-            reach *= 16
 
 
 def goes_on_after(run: RunDir, last: Event | None) -> bool:

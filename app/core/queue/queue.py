@@ -28,7 +28,7 @@ from app.core.protocol.wire import SpokenPart
 from app.core.quantity import loss_text
 from app.core.queue.data_stamp import data_stamp
 from app.core.refusal import reason_of
-from app.core.run.folder import RunDir, create_run, present_state
+from app.core.run.folder import WHOLE_STATES, RunDir, create_run, last_event, present_state, recorded_state
 from app.core.run.note import RunNote, save_note
 from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import dump_config, parse_config
@@ -383,6 +383,7 @@ class RunQueue:
         """Takes the next waiting entry and makes its run; None if nothing waits.
 
         An entry whose setup cannot be read, or whose folder cannot be made, is marked as failed and passed over.
+        One whose run was gone on with by hand, to its end, is done.
         """
         found: list[Claim] = []
 
@@ -454,7 +455,7 @@ def ended_state(run: RunDir) -> tuple[EntryState, str]:
     with contextlib.suppress(OSError):
         reader.read()
     recorded = present_state(run, reader.recorded)
-    if recorded in ("finished", "early_stopping"):
+    if recorded in WHOLE_STATES:
         return "done", result_text(reader.history)
     if recorded == "failed":
         failed = reader.history.failed
@@ -481,13 +482,16 @@ def outcome_of(last: event.Event | None) -> tuple[EntryState, str]:
         return "failed", last.text
     if isinstance(last, event.Finished):
         if last.reason == "paused":
-            return "waiting", tr("The run is paused; it goes on where it is.")
+            return "waiting", last.message or tr("The run is paused; it goes on where it is.")
         return ("stopped", tr("Stopped by you.")) if last.reason == "stopped" else ("done", "")
     return "failed", tr("The worker ended without a word.")
 
 
 def _claimed(one: QueueEntry) -> tuple[QueueEntry, Claim | None]:
     run = RunDir(Path(one.run)) if one.run else None
+    if run is not None and _is_over(run):  # somebody went on with it by hand, to its end
+        state, message = ended_state(run)
+        return one.model_copy(update={"state": state, "message": message}), None
     if run is not None and _goes_on(run):
         entry = one.model_copy(update={"state": "running", "message": ""})
         return entry, Claim(entry, run, resume=True)
@@ -508,6 +512,15 @@ def _claimed(one: QueueEntry) -> tuple[QueueEntry, Claim | None]:
     known = {"state": "running", "message": "", "run": str(run.path), "trained_data": data_stamp(config)}
     entry = one.model_copy(update=known)
     return entry, Claim(entry, run, resume=False)
+
+
+def _is_over(run: RunDir) -> bool:
+    """True if the run has come to its own end, after which there is nothing to go on with."""
+    try:
+        last = None if run.is_running() else last_event(run)
+    except OSError:
+        return False
+    return isinstance(last, event.Finished) and recorded_state(last) in WHOLE_STATES
 
 
 def _goes_on(run: RunDir) -> bool:

@@ -19,7 +19,7 @@ from app.core.problem import Problem, UnusableError
 from app.core.protocol.event import Event, read_events
 from app.core.protocol.job import EVENTS_FILE, RUN_CONFIG
 from app.core.remote.host import SshHost
-from app.core.run.folder import RUN_REMOTE, RUN_SETUP, make_folder, recorded_state, runs_dir
+from app.core.run.folder import OPEN_STATES, RUN_REMOTE, RUN_SETUP, make_folder, recorded_state, runs_dir
 from app.core.run.name import folder_word
 from app.core.system.atomic_file import write_text
 
@@ -77,11 +77,14 @@ class RemoteRun:
 
     @property
     def state(self) -> str:
-        """As it was heard last: new, running, finished, stopped or failed."""
+        """As it was heard last: new, running, finished, stopped or failed.
+
+        Crashed if all of it is here, and no word of its end is among it.
+        """
         state = "new"
         for said in self.events():
             state = recorded_state(said, state)
-        return state
+        return "crashed" if self.is_closed and state in OPEN_STATES else state
 
     def save(self) -> None:
         """Writes where it is."""

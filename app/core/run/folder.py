@@ -23,7 +23,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.protocol import event
-from app.core.protocol.event import Event
+from app.core.protocol.event import Event, recorded_event
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE, LOG_FILE, LOG_TAIL_LINES, RUN_CONFIG, TrainJob, write_job
 from app.core.run.name import folder_word, taken_words, unique_name
 from app.core.setup.config_file import save_config
@@ -38,11 +38,13 @@ RUN_LOCK = ".lock"
 RUN_SUPERVISOR = ".supervisor"  # held by whoever lets the run go on where macOS ends its worker
 NEUTRAL_FILE = "neutral.json"  # the text on which it is measured what is forgotten
 RUN_REMOTE = "remote.json"  # of a run that trains on another machine: where, and what finds it again
+TAIL_BYTES = 64 * 1024  # of a file of events: some hundred of them
 CLAIMED_S = 1.0  # far longer than a run's folder takes to be made
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
 # In the file; what is true now depends on whether a worker lives.
 OPEN_STATES = ("new", "preparing", "running", "paused")
 EARLY_STOPPED = "early_stopping"  # finished before its last iteration, as was asked
+WHOLE_STATES = ("finished", EARLY_STOPPED)  # of a run that came to its own end
 PARKED = "parked"  # paused without a worker, as the file tells it
 
 
@@ -246,6 +248,24 @@ def recorded_state(found: Event, before: str = "new") -> str:
     return "running" if isinstance(found, (event.Started, event.Resumed)) else before
 
 
+def last_event(run: RunDir) -> Event | None:
+    """What the worker of a run said last. A long run's file is read from its end: all of it would take a minute."""
+    if not run.events.exists():
+        return None
+    reach = TAIL_BYTES
+    with run.events.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        while True:
+            file.seek(max(size - reach, 0))
+            lines = file.read(reach).split(b"\n")
+            for line in reversed(lines if reach >= size else lines[1:]):  # the first of these may be half a line
+                with suppress(ValueError):
+                    return recorded_event(line)
+            if reach >= size:
+                return None
+            reach *= 16
+
+
 def present_state(run: RunDir, recorded: str) -> str:
     """What the run is doing now; ``crashed`` if it ended without saying so, ``elsewhere`` if it trains on another
     machine and nobody here follows it."""
@@ -257,7 +277,8 @@ def present_state(run: RunDir, recorded: str) -> str:
         return "preparing" if recorded == "new" else recorded
     if run.is_elsewhere():
         return "elsewhere"
-    return "new" if recorded == "new" else "crashed"
+    # One that was started elsewhere and is no longer there has ended, if it never said a word.
+    return "new" if recorded == "new" and not run.remote.exists() else "crashed"
 
 
 def run_state(run: RunDir, events: list[Event]) -> str:

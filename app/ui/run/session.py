@@ -525,7 +525,8 @@ class RunSession(QObject):
             self._set_state(RunState.ELSEWHERE)
             self._reading.start(FOLLOW_MS)
         else:
-            self._settle(RunState.CRASHED if self.hello is not None else RunState.NEW)
+            began = self.hello is not None or (self.run is not None and self.run.remote.exists())
+            self._settle(RunState.CRASHED if began else RunState.NEW)
         if first:
             self.loaded.emit()
         if self._resume_job is not None and self.run is not None and self._state is not RunState.ELSEWHERE:

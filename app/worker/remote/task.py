@@ -15,7 +15,7 @@ from app.core.protocol import event
 from app.core.protocol.command import GiveToken
 from app.core.protocol.job import BundleJob, RemoteJob, RemoteStartJob
 from app.core.remote.record import RemoteRun, read_remote
-from app.core.run.folder import RunDir
+from app.core.run.folder import OPEN_STATES, RunDir
 from app.core.run.name import folder_word
 from app.core.system.keychain import keep_secret
 from app.core.system.leftover import temporary_prefix
@@ -121,7 +121,7 @@ def _attend(channel: Channel, place: Place, run: RemoteRun) -> dict[str, Any] | 
     except StoppedError:
         channel.emit(event.Finished(reason="stopped"))
         return None
-    if run.state in ("new", "preparing", "running"):
+    if run.state in (*OPEN_STATES, "crashed"):
         tail = RunDir(run.path).log_tail()
         last = next((line for line in reversed(tail.splitlines()) if line.strip()), tr("it printed nothing"))
         raise TaskError(

@@ -17,7 +17,6 @@ from app.core.live.supervisor import (
     go_on_alone,
     goes_on_after,
     is_supervised,
-    last_event,
     run_supervisor,
     start_alone,
     start_supervisor,
@@ -29,7 +28,7 @@ from app.core.protocol.command import Save, Stop
 from app.core.protocol.event import read_events
 from app.core.protocol.job import TrainJob, write_job
 from app.core.protocol.program import SUPERVISOR_FLAG, WORKER_VARIABLE
-from app.core.run.folder import RunDir, prepare_run
+from app.core.run.folder import RunDir, last_event, prepare_run
 
 METAL = "[METAL] Command buffer execution failed: Impacting Interactivity\n"
 

@@ -144,6 +144,26 @@ def test_recovery_reads_from_the_run_what_nobody_was_there_to_see(
     assert words in found.message
 
 
+@pytest.mark.parametrize("reason", ["completed", "early_stopping"])
+def test_what_was_gone_on_with_by_hand_to_its_end_is_done(queue: RunQueue, reason: str) -> None:
+    """A worker that were asked to go on would refuse, and its refusal would stand in a run that had ended well."""
+    first = queue.claim()
+    assert first is not None
+    queue.settle(first.entry.id, "waiting", "The run is paused; it goes on where it is.")
+    first.run.state.mkdir()
+    (first.run.state / "state.json").write_text("{}")
+    said = (
+        event.Validated(iteration=4, val_loss=1.25, best=True),
+        event.Finished(reason=reason, iteration=4),
+    )
+    first.run.events.write_text("".join(one.to_line().rstrip() + "\n" for one in said))
+    second = queue.claim()
+    assert second is not None
+    assert second.entry.name == "b"
+    found = queue.read().entries[0]
+    assert (found.state, found.message) == ("done", "Best validation loss 1.250")
+
+
 def test_a_worker_that_is_still_saving_is_waited_for(queue: RunQueue) -> None:
     """It holds its run, though nothing of it is saved yet: the run goes on, and no second one begins beside it."""
     first = queue.claim()

@@ -213,6 +213,9 @@ def test_what_a_record_says(run: RemoteRun) -> None:
     assert (run.where, run.host) == ("gpu-box", SshHost("gpu-box"))
     known = run.with_details(where="The shed", folder="/far", closed=True, ssh=["ssh", "-p", 22])
     assert (known.where, known.folder, known.is_closed) == ("The shed", "/far", True)
+    assert known.state == "crashed"  # it is over, and never said a word
+    known.events_file.write_text(event.Finished().to_line())
+    assert known.state == "finished"
     assert known.host == SshHost("gpu-box", ("ssh", "-p", "22"))
     tree = {"place": "ssh", "host": "gpu-box", "where": "The shed", "folder": "/far", "closed": True,
             "ssh": ["ssh", "-p", 22]}  # fmt: skip

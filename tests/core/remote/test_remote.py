@@ -157,7 +157,7 @@ def test_a_run_that_dies_without_a_word_is_told(
     assert "ended without a word. Its log ends with:\na word for the log" in capfd.readouterr().err
     assert run_command(["remote", "list", "--json"]) == 0
     told = json.loads(capfd.readouterr().out)["runs"]
-    here = {"name": run.name, "place": "ssh", "where": sshd.name, "state": "preparing", "closed": True}
+    here = {"name": run.name, "place": "ssh", "where": sshd.name, "state": "crashed", "closed": True}
     assert here in told
 
 

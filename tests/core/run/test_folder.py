@@ -216,10 +216,11 @@ ELSEWHERE = [("{}", True), ('{"closed": false}', True), ('{"closed": true}', Fal
 def test_a_run_is_elsewhere_until_all_of_it_is_here(text: str, is_elsewhere: bool, tmp_path: Path) -> None:
     run = prepare_run(TrainConfig(), tmp_path / "r")
     assert not run.is_elsewhere()
+    assert run_state(run, []) == "new"
     run.remote.write_text(text)
     assert run.is_elsewhere() is is_elsewhere
     hello = event.Hello(task="train")
-    states = ("elsewhere", "elsewhere") if is_elsewhere else ("new", "crashed")
+    states = ("elsewhere", "elsewhere") if is_elsewhere else ("crashed", "crashed")  # it was started there
     assert (run_state(run, []), run_state(run, [hello])) == states
     assert run_state(run, [event.Finished()]) == "finished"
 

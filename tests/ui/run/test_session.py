@@ -64,6 +64,12 @@ def test_nothing_of_the_run_before_is_said_of_the_next(qtbot: QtBot, session: Ru
     assert (session.was_interrupted, "exactly there" in session.problem) == (True, True)
     session.open(fresh.path)
     assert (session.was_interrupted, session.problem) == (False, "")
+    read(qtbot, session)
+    fresh.remote.write_text('{"place": "ssh", "closed": true}')  # it was started elsewhere, and came to nothing
+    session.open(fresh.path)
+    read(qtbot, session)
+    assert session.state is RunState.CRASHED
+    assert session.problem.startswith("Interrupted before the first iteration.")
 
 
 def test_half_a_line_is_read_when_the_rest_of_it_has_come(
