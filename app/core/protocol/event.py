@@ -123,6 +123,7 @@ class Started(Event):
 class TrainReported(Event):
     """The figures since the last report. ``losses`` are those of each iteration ending at ``iteration``.
 
+    ``tokens_per_second`` counts all tokens but padding, ``trained_tokens`` those that the loss has learned so far.
     ``figures`` are the method's own, means since the last report: ``margin``, ``accuracy``, ``reward``, ``kl``, …
     """
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 PointPlaces = npt.NDArray[np.int64]
 
-CURVE_COLUMNS = ("iterations", "epochs", "tokens", "time", "loss", "learning_rate")
+CURVE_COLUMNS = ("iterations", "epochs", "tokens", "time", "loss")
 LEAST_ROOM, MOST_ROOM = 256, 2**22  # rows
 _PLACE_OF = {name: place for place, name in enumerate(CURVE_COLUMNS)}
 
@@ -83,5 +83,5 @@ def stretches(last: Floats, ends: Floats, counts: PointPlaces, fresh: PointPlace
 def figure_points(at: Floats, values: Floats) -> Floats:
     """Rows of one figure (columns, n); ``at`` (4, n) is where it lies: iteration, epoch, tokens, seconds."""
     rows = np.empty((len(CURVE_COLUMNS), len(values)))
-    rows[:4], rows[4], rows[5] = at, values, np.nan
+    rows[:4], rows[4] = at, values
     return rows

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from app.core.language import tr
 from app.core.method.figure import figure_label
 from app.core.quantity import GAP, LEAST_LOSS, loss_change_text, loss_text
@@ -12,6 +14,7 @@ from app.core.run.curve_table import Floats
 from app.core.run.history import RunHistory
 
 _REWARD = "reward"
+TRAINED_BATCHES = 20  # so many at each end, or a quarter of a short run
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class Gain:
 def run_gains(history: RunHistory, method_figure: str = "") -> list[Gain]:
     """What the validations say: the reward where answers are sampled, else the loss; then the method's own figure.
 
-    Where nothing is validated, the loss of the training itself. Empty where nothing was measured.
+    Where nothing is validated, the loss of the training itself: of the first and the last batches together, as one
+    alone tells of its examples more than of the weights. Empty where nothing was measured.
     """
     kept = history.best_index()
     if kept is not None and not history.valid_x("iterations")[kept]:
@@ -67,8 +71,19 @@ def run_gains(history: RunHistory, method_figure: str = "") -> list[Gain]:
     found = [_validated(history, name, kept) for name in names]
     gains = [gain for gain in found if gain is not None]
     if not gains and len(history):
-        gains = [_gain(tr("Train loss"), history.losses, history.x("iterations"), None, is_loss=True)]
+        gains = _trained(history)
     return gains
+
+
+def _trained(history: RunHistory) -> list[Gain]:
+    losses, iterations = history.losses, history.x("iterations")
+    batches = max(1, min(TRAINED_BATCHES, len(losses) // 4))
+    ends = [part[np.isfinite(part)] for part in (losses[:batches], losses[-batches:])]
+    if not all(len(part) for part in ends):
+        return []
+    label = tr("Train loss") if batches == 1 else tr("Train loss, mean of {batches}", batches=batches)
+    means, places = np.array([part.mean() for part in ends]), iterations[[0, -1]]
+    return [_gain(label, means, places, None, is_loss=True)]
 
 
 def _validated(history: RunHistory, name: str, kept: int | None) -> Gain | None:

@@ -129,7 +129,6 @@ class RunHistory:
         stops = np.cumsum(counts)[kept]
         rows = stretches(last[:4], ends, counts[kept], fresh[kept])
         rows[4] = np.array(batch.losses, dtype=float)[rows[4].astype(int) + np.repeat(stops, fresh[kept])]
-        rows[5] = np.repeat(told["learning_rate"], fresh[kept])
         self._train.extend(rows)
         self._add_figures_of(batch, kept, told, ends)
         self._last_report = batch.tree(int(kept[-1]))
@@ -315,7 +314,10 @@ class RunHistory:
 
     def _csv_parts(self) -> list[tuple[CurveTable, tuple[str, ...]]]:
         """Each table with the names that its columns have in a file, as many as there are to write."""
-        parts = [(self._train, (*PLACES, "train_loss", "learning_rate")), (self._valid, (*PLACES, "val_loss"))]
+        parts: list[tuple[CurveTable, tuple[str, ...]]] = [(self._train, (*PLACES, "train_loss"))]
+        # Only where it was told: between two reports, in a warm-up say, it was another.
+        parts += [(table, (*PLACES, name)) for name, table in self._reported.items() if name == "learning_rate"]
+        parts.append((self._valid, (*PLACES, "val_loss")))
         if len(self._forgot):
             parts += [(self._forgot, (*PLACES, "forgot")), (self._learned, (*PLACES, "learned"))]
         told = [(name, table) for name, table in self._reported.items() if name != "learning_rate"]
@@ -368,7 +370,6 @@ class RunHistory:
         rows[:4, -1] = end
         rows[0] = np.arange(found.iteration - fresh + 1, found.iteration + 1)
         rows[4] = losses[-fresh:]
-        rows[5] = found.learning_rate
         self._train.extend(rows)
         self._add_figures(self._figures, found.figures, rows[:4, -1])
         self._add_figures(self._reported, _reported_by(found), rows[:4, -1])
@@ -385,7 +386,7 @@ class RunHistory:
         while self._best_iterations and self._best_iterations[-1] >= found.iteration:
             self._best_iterations.pop()  # of validations that have just gone
         elapsed_s = self._elapsed(found.elapsed_s)
-        row = [found.iteration, found.epoch, found.trained_tokens, elapsed_s, found.val_loss, np.nan]
+        row = [found.iteration, found.epoch, found.trained_tokens, elapsed_s, found.val_loss]
         self._valid.extend(np.array(row, dtype=float)[:, None])
         self._add_figures(self._valid_figures, found.figures, np.array(row[:4], dtype=float))
         if found.best:
@@ -428,7 +429,7 @@ class RunHistory:
         learned = np.nan if found.learned is None else found.learned
         for table, value in ((self._forgot, found.forgot), (self._learned, learned)):
             self._cut(table, found.iteration - 1)
-            table.extend(np.array([*at, value, np.nan], dtype=float)[:, None])
+            table.extend(np.array([*at, value], dtype=float)[:, None])
         self._neutral = found
 
 

@@ -20,7 +20,10 @@ REPORTED_WORDS: Mapping[str, tuple[str, str]] = {
         tr("Gradient norm"),
         tr("Length of the gradient before it is cut; where it jumps, the loss may follow"),
     ),
-    "tokens_per_second": ("Tokens/s", tr("Trained tokens a second since the report before")),
+    "tokens_per_second": (
+        "Tokens/s",
+        tr("Tokens a second since the report before, without padding"),
+    ),
     "peak_memory_gb": (tr("Peak memory"), tr("The most that MLX held until then, in GB")),
 }
 

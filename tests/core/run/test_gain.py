@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
+
 from app.core.protocol import event
 from app.core.run.gain import Gain, run_gains
 from app.core.run.history import RunHistory
@@ -63,6 +67,28 @@ def test_without_validations_it_is_the_training_that_tells() -> None:
     (gain,) = run_gains(history(reported))
     assert (gain.label, gain.journey()) == ("Train loss", "3.000 → 2.000")
     assert run_gains(RunHistory()) == []
+
+
+def trained(losses: list[float]) -> RunHistory:
+    return history(
+        event.TrainReported(
+            iteration=len(losses), train_loss=1.0, losses=losses, learning_rate=1e-4, iterations_per_second=1.0,
+            tokens_per_second=1.0, trained_tokens=2,
+        )
+    )  # fmt: skip
+
+
+def test_a_single_odd_batch_is_no_gain() -> None:
+    """One easy batch at the end would be a fall of nine tenths, where hardly anything was learned."""
+    (gain,) = run_gains(trained([2.0] * 100 + [1.9] * 99 + [0.2]))
+    assert (gain.label, gain.first_iteration, gain.kept_iteration) == ("Train loss, mean of 20", 1, 200)
+    assert gain.first == 2.0
+    assert gain.kept == pytest.approx((19 * 1.9 + 0.2) / 20)
+    (short,) = run_gains(
+        trained([3.0, math.nan, 1.0, 1.0, 1.0, 1.0, math.inf, 2.0])
+    )  # what is no number is left out
+    assert (short.label, short.journey()) == ("Train loss, mean of 2", "3.000 → 2.000")
+    assert run_gains(trained([1.0] * 8 + [math.nan] * 8)) == []
 
 
 def test_a_best_before_training_is_not_what_was_kept() -> None:

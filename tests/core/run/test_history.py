@@ -159,6 +159,15 @@ def test_the_csv_has_every_point_with_its_units() -> None:
     assert rows[1]["trained_tokens"] == "200"
 
 
+def test_the_csv_has_the_learning_rate_only_where_it_was_told() -> None:
+    """Between two reports of a warm-up it was lower: the line of such an iteration says nothing of it."""
+    warming = [report(end, [1.0] * 2).model_copy(update={"learning_rate": end * 1e-5}) for end in (2, 4)]
+    history = fed(started(), *warming)
+    rows = list(csv.DictReader(io.StringIO(history.to_csv())))
+    assert [row["learning_rate"] for row in rows] == ["", "2e-05", "", "4e-05"]
+    assert [row["train_loss"] for row in rows] == ["1"] * 4
+
+
 def test_the_csv_has_the_figures_of_the_method() -> None:
     reported = report(2, [4.0, 3.5]).model_copy(update={"figures": {"margin": 0.25, "reward/exact": 1.0}})
     measured = validated(2, 2.5).model_copy(update={"figures": {"margin": -0.5}})

@@ -172,7 +172,7 @@ def test_the_choice_of_figures_says_what_each_means_and_another_run_leads_anew(c
     assert {box.itemText(one): box.itemData(one, Qt.ItemDataRole.ToolTipRole) for one in range(box.count())} == {
         "Loss": "What training minimizes",
         "Learning rate": "How far each step of the optimizer went",
-        "Tokens/s": "Trained tokens a second since the report before",
+        "Tokens/s": "Tokens a second since the report before, without padding",
         "Peak memory": "The most that MLX held until then, in GB",
     }
     chart.view.set_axis("time")

@@ -99,7 +99,8 @@ def test_the_best_validation_is_none_of_a_figure_that_came_later() -> None:
         ("learning_rate", "Learning rate", 0.000123456, "0.000123", "How far each step of the optimizer went"),
         ("grad_norm", "Gradient norm", 12.3456, "12.3", "Length of the gradient before it is cut; where it jumps, "
          "the loss may follow"),
-        ("tokens_per_second", "Tokens/s", 1823.4, "1,823", "Trained tokens a second since the report before"),
+        ("tokens_per_second", "Tokens/s", 1823.4, "1,823", "Tokens a second since the report before, "
+         "without padding"),
         ("peak_memory_gb", "Peak memory", 1.234, "1.23\u00a0GB", "The most that MLX held until then, in GB"),
         ("kl", "KL divergence", 0.5, "0.500", "How far the model has moved from the reference"),
         ("reward/mine", "Reward: mine", -1.0, "−1.000", ""),
