@@ -11,6 +11,7 @@ import mlx.optimizers as optim
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.problem import Problem, UnusableError
+from app.worker.array import scalar
 
 CLASSES: dict[str, type[optim.Optimizer]] = {
     "adam": optim.Adam,
@@ -80,6 +81,12 @@ def build_optimizer(config: TrainConfig) -> optim.Optimizer:
     except (TypeError, ValueError) as error:
         said = tr("{optimizer} does not take these settings: {error}.", optimizer=config.optimizer, error=error)
         raise UnusableError([Problem("optimizer_config", said)]) from error
+
+
+def rate_at(config: TrainConfig, updates: int) -> float:
+    """The learning rate after so many optimizer steps. Raises as `build_optimizer`."""
+    rate = _learning_rate(config)
+    return rate if isinstance(rate, float) else scalar(rate(mx.array(updates)))
 
 
 def _learning_rate(config: TrainConfig) -> float | Callable[[mx.array], mx.array]:

@@ -55,6 +55,7 @@ from app.worker.train.checkpoint import (
 )
 from app.worker.train.guard import LossVerdict
 from app.worker.train.kept_weights import KeptWeights, calmer_hint
+from app.worker.train.optimizer import rate_at
 from app.worker.train.preparation import Prepared, prepare
 from app.worker.train.provenance import (
     config_changes,
@@ -75,6 +76,7 @@ DATA_CHANGED_HINT = tr("It is trained on what is in them now.")
 WHOLE_ENDS = ("completed", "early_stopping")  # reasons after which nothing is left to do
 WIRED_FROM = 0.4  # the share of Metal's working set that weights and optimizer take before memory is wired
 Written = TypeVar("Written")
+RATE_ALIKE = 0.1  # the share by which a rate may differ from one step to the next without a word
 OTHER_BYTES = 100_000  # of a saved state: counters, digests, headers
 
 
@@ -572,6 +574,7 @@ class _Training:
                 "Rewards of before do not compare with those from here on: the best weights are looked for anew."
             )
             self.channel.emit(event.Warned(message=said, hint=hint))
+        self._tell_other_rate(((state.get("provenance") or {}).get("config") or {}).get("iters"))
         before, now = state.get("replicas", 1), self.team.size if self.team is not None else 1
         if before != now:
             said = tr(
@@ -583,6 +586,21 @@ class _Training:
                 event.Warned(message=tr("{said}: it goes on, but not bit for bit as it would have.", said=said))
             )
         return accumulated
+
+    def _tell_other_rate(self, planned: int | None) -> None:
+        """A schedule reaches to the end: with another end than was planned, the rate is another from here on."""
+        if planned is None or planned == self.config.iters:
+            return
+        before, after = scalar(self.optimizer.learning_rate), rate_at(self.config, int(scalar(self.optimizer.step)))
+        if math.isclose(before, after, rel_tol=RATE_ALIKE):
+            return
+        said = tr(
+            "The learning rate was {before:.3g} at iteration {iteration:,}, and goes on at {after:.3g}: its "
+            "schedule reaches to iteration {iters:,} now.",
+            before=before, iteration=self.iteration, after=after, iters=self.config.iters,
+        )  # fmt: skip
+        hint = tr("For a rate of your own choice, start a new run from this adapter instead.")
+        self.channel.emit(event.Warned(message=said, hint=hint))
 
     def _pause(self) -> None:
         """Waits in place, with everything saved, until it may go on or should end."""

@@ -231,6 +231,41 @@ def test_a_record_that_ends_before_the_saved_state_is_told(inputs: tuple[Path, P
     assert "ends at iteration 10, and its saved state is of iteration 13" in told.message
 
 
+@pytest.mark.parametrize("accumulation", [1, 3])
+def test_an_extended_schedule_tells_at_which_rate_it_goes_on(
+    inputs: tuple[Path, Path], tmp_path: Path, accumulation: int
+) -> None:
+    """A cosine to zero that was at its end is in its middle when twice as many iterations are asked for."""
+    config = config_for(
+        *inputs, steps_per_report=1, schedule="cosine", warmup=0, grad_accumulation_steps=accumulation,
+    )  # fmt: skip
+    run, before = start(config, tmp_path / "run")
+    updates = 12 // accumulation
+    ended = 1e-3 * 0.5 * (1 + math.cos(math.pi * (updates - 1) / updates))
+    assert before.of(TrainReported)[-1].learning_rate == pytest.approx(ended, rel=1e-4)
+    extended = go_on(run, extend_to=24)
+    (told,) = [said for said in extended.of(Warned) if "learning rate" in said.message]
+    assert told.message == (
+        f"The learning rate was {ended:.3g} at iteration 12, and goes on at 0.0005: its schedule reaches to "
+        "iteration 24 now."
+    )
+    rates = {said.iteration: said.learning_rate for said in extended.of(TrainReported)}
+    assert rates[12 + accumulation] == pytest.approx(5e-4, rel=1e-4)
+
+
+def test_a_rate_that_goes_on_as_it_was_is_not_told(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    config = config_for(*inputs, schedule="constant", warmup=0)
+    run, _ = start(config, tmp_path / "run")
+    assert not [said for said in go_on(run, extend_to=24).of(Warned) if "learning rate" in said.message]
+
+    def stop(said: Event) -> str | None:
+        return "stop" if isinstance(said, TrainReported) and said.iteration == 3 else None
+
+    decaying = config_for(*inputs, schedule="cosine", warmup=4, steps_per_report=1)
+    stopped, _ = start(decaying, tmp_path / "stopped", stop)
+    assert not [said for said in go_on(stopped, resume=True).of(Warned) if "learning rate" in said.message]
+
+
 def test_saved_on_request(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     def answer(event: Event) -> str | None:
         return "save" if isinstance(event, TrainReported) and event.iteration == 5 else None
