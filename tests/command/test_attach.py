@@ -53,6 +53,9 @@ def left(place: Path, tmp_path: Path) -> Iterator[RunDir]:
 def test_it_goes_on_alone_and_is_told_through_its_door(left: RunDir, luthier: Luthier) -> None:
     assert training_runs() == [left]
     assert "told: save" in luthier("attach", left.path, "--save").stderr
+    told = luthier("attach", "--pause", "--save", "--json").stdout  # it is paused
+    assert json.loads(told) == {"run": "run", "path": str(left.path), "told": ["pause", "save"]}
+    assert "--pause and --stop cannot" in luthier("attach", "--pause", "--stop", "--json", code=2).stdout
     assert "told: resume" in luthier("attach", "--continue").stderr  # the one that trains
     heard = []
     for said in followed_events(left):

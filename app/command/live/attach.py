@@ -39,7 +39,12 @@ def attach(
     save: Annotated[bool, typer.Option("--save", help="Save a checkpoint after this iteration.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop it after this iteration; it saves.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the run's events from its first on, one JSON object a line.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Print the run's events from its first on, one JSON object a line; with one of the options, what "
+            "it was told.",
+        ),
     ] = False,
 ) -> int:
     """Shows a run that a window or another command line trains. Ctrl-C lets go of it: it goes on.
@@ -49,13 +54,14 @@ def attach(
     """
     from app.core.protocol.command import Park, Pause, Resume, Save, Stop
 
+    _refuse_contradiction({"--pause": pause, "--continue": go_on, "--park": park, "--stop": stop})
     found = _trained(run)
     asked: list[tuple[bool, DoorCommand]] = [
         (pause, Pause()), (go_on, Resume()), (park, Park()), (save, Save()), (stop, Stop()),
     ]  # fmt: skip
     told = [command for is_asked, command in asked if is_asked]
     if told:
-        return _tell(found, told)
+        return _tell(found, told, as_json=as_json)
     try:
         last = _show_json(found) if as_json else _show(found)
     except KeyboardInterrupt:
@@ -87,13 +93,26 @@ def _trained(name: str) -> RunDir:
     raise UnusableError([Problem("run", said, hint=hint)])
 
 
-def _tell(run: RunDir, commands: list[DoorCommand]) -> int:
+def _refuse_contradiction(asked: dict[str, bool]) -> None:
+    """Of what a run does next only one can be asked; raises `UnusableError`."""
+    from app.core.problem import Problem, UnusableError
+
+    told = [option for option, is_asked in asked.items() if is_asked]
+    if len(told) > 1:
+        said = f"{' and '.join(told)} cannot be asked together."
+        raise UnusableError([Problem("run", said, hint="Ask for one; --save may stand beside it.")])
+
+
+def _tell(run: RunDir, commands: list[DoorCommand], *, as_json: bool) -> int:
     from app.core.live.door import tell_run
 
     for command in commands:
         if not tell_run(run, command):
             raise output.FailedError(_not_training(run))
-        output.remark(f"{run.name} was told: {command.command}.")
+        if not as_json:
+            output.remark(f"{run.name} was told: {command.command}.")
+    if as_json:
+        output.say_json({"run": run.name, "path": str(run.path), "told": [one.command for one in commands]})
     return 0
 
 
