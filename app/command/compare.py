@@ -51,11 +51,14 @@ def compare(
     from app.command.evaluate import strengths_of, test_file
     from app.command.worker import absolute, result_of
     from app.core.compare.candidate import candidate_of
-    from app.core.compare.prompt_set import read_prompts
+    from app.core.compare.prompt_set import LONGEST_SET, read_prompts
     from app.core.protocol.job import AskedScores, EvaluateJob, GenerateJob
 
     ask_beside(beside)
-    asked = list(read_prompts(prompts.expanduser())) if prompts is not None else []
+    asked = list(read_prompts(prompts.expanduser(), beyond=1)) if prompts is not None else []
+    if len(asked) > LONGEST_SET:
+        asked = asked[:LONGEST_SET]
+        output.remark(f"warning: only the first {LONGEST_SET:,} prompts of {prompts} are asked.")
     candidates = [candidate_of(path.expanduser().resolve()) for path in adapter_path or []]
     given = {"mask_prompt": mask_prompt, "max_seq_length": max_seq_length}
     config = _config(candidates) | {key: value for key, value in given.items() if value is not None}
@@ -98,6 +101,7 @@ def _answers(job: GenerateJob, prompts: list[Prompt], max_tokens: int) -> list[l
     from app.core.protocol.command import asked_together
 
     texts = [["" for _ in job.adapters] for _ in prompts]
+    cut = 0
     waiting = len(job.adapters) * len(prompts)
     with started_job(job) as worker, worker.stopped_by_interrupt() as interrupt:
         for said in checked(worker.events()):
@@ -110,11 +114,18 @@ def _answers(job: GenerateJob, prompts: list[Prompt], max_tokens: int) -> list[l
                     raise output.FailedError(said.message)
                 if said.finish_reason == "stopped":
                     raise output.FailedError("Stopped before all prompts were answered.")
+                cut += said.finish_reason == "length"
                 waiting -= said.done
                 if not waiting:
                     break
     if interrupt.pressed:
         raise KeyboardInterrupt
+    if cut:
+        from app.core.quantity import plural
+
+        every = len(job.adapters) * len(prompts)
+        longest = plural(max_tokens, "token")
+        output.remark(f"warning: {cut:,} of {every:,} answers are cut at {longest} (--max-tokens).")
     return texts
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.core.compare import prompt_set
+
 if TYPE_CHECKING:
     from tests.command.conftest import Luthier
 
@@ -95,3 +97,18 @@ def test_what_cannot_be_compared_is_told_with_exit_code_two(
 ) -> None:
     done = luthier("compare", "--model", place / "model", "--data", place / "data", *more, "--json", code=2)
     assert said in json.loads(done.stdout)["error"]
+
+
+def test_of_a_long_set_the_first_prompts_are_asked_and_cut_answers_are_told(
+    luthier: Luthier, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_set, "LONGEST_SET", 2)
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": f"p{n}"}) + "\n" for n in range(3)))
+    arguments = [
+        "compare", "--model", place / "model", "--data", place / "data", "--prompts", tmp_path / "prompts.jsonl",
+        "--max-tokens", 1, "--json",
+    ]  # fmt: skip
+    told = luthier(*arguments)
+    assert [one["prompt"] for one in json.loads(told.stdout)["answers"]] == ["p0", "p1"]
+    assert f"warning: only the first 2 prompts of {tmp_path / 'prompts.jsonl'} are asked." in told.stderr
+    assert "warning: 2 of 2 answers are cut at 1 token (--max-tokens)." in told.stderr

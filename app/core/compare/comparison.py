@@ -158,10 +158,14 @@ def most_moved(
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An example as people read it: what was asked (empty for plain text), and the answer that is right."""
+    """An example as people read it: what was asked (empty for plain text), and the answer that is right.
+
+    ``is_text`` unless it offers tools or calls them: what is asked here is not all that there is.
+    """
 
     asked: tuple[dict[str, str], ...]
     answer: str
+    is_text: bool = True
 
     @property
     def prompt(self) -> str:
@@ -173,18 +177,20 @@ def exchange_of(row: dict[str, Any], config: TrainConfig) -> Exchange:
     """Reads a row in one of mlx-lm's forms (chat, prompt and completion, text) under the config's column names."""
     messages = row.get(config.chat_feature)
     if isinstance(messages, list):
-        return _of_chat([m for m in messages if isinstance(m, dict)])
+        return _of_chat([m for m in messages if isinstance(m, dict)], offers_tools=bool(row.get("tools")))
     prompt, completion = row.get(config.prompt_feature), row.get(config.completion_feature)
     if prompt is not None and completion is not None:
         return Exchange(({"role": "user", "content": _text(prompt)},), _text(completion))
     return Exchange((), _text(row.get(config.text_feature, "")))
 
 
-def _of_chat(messages: list[dict[str, Any]]) -> Exchange:
+def _of_chat(messages: list[dict[str, Any]], *, offers_tools: bool) -> Exchange:
     """The last answer of the assistant, and everything before it."""
     turns = [{"role": _text(m.get("role")), "content": _text(m.get("content"))} for m in messages]
     last = max((i for i, turn in enumerate(turns) if turn["role"] == "assistant"), default=len(turns))
-    return Exchange(tuple(turns[:last]), turns[last]["content"] if last < len(turns) else "")
+    calls = any(m.get("tool_calls") for m in messages[: last + 1])
+    answer = turns[last]["content"] if last < len(turns) else ""
+    return Exchange(tuple(turns[:last]), answer, not calls and not offers_tools)
 
 
 def _text(value: Any) -> str:

@@ -62,6 +62,8 @@ def _question(line: str, config: TrainConfig) -> HeldOut | None:
     if not isinstance(row, dict):
         return None
     messages, prompt = row.get(config.chat_feature), row.get(config.prompt_feature)
+    if row.get("tools"):  # it would be asked without them
+        return None
     if isinstance(messages, list):
         return _of_chat([m for m in messages if isinstance(m, dict)])
     if not isinstance(prompt, str) or not prompt.strip():

@@ -92,6 +92,7 @@ class CompareQuestion(DropCard):
         self.prompt_set: list[Prompt] = []
         self.data: Path | None = None  # the file of the prompt set
         self._reading: list[Prompt] = []
+        self._is_cut = False  # its file holds more prompts than are asked at once
         self._fault = ""
         self._reader = SlicedWork(self)
         self._build()
@@ -188,7 +189,7 @@ class CompareQuestion(DropCard):
 
     def choose_set(self, path: Path) -> None:
         """Reads a file of prompts; what is wrong with it is told by `failed`."""
-        self._reading, self._fault = [], ""
+        self._reading, self._fault, self._is_cut = [], "", False
         self.prompt_set, self.data = [], path
         self._reader.start(self._read(path))
         self._show_set()
@@ -209,7 +210,10 @@ class CompareQuestion(DropCard):
 
     def _read(self, path: Path) -> Iterator[None]:
         try:
-            for prompt in read_prompts(path):
+            for prompt in read_prompts(path, beyond=1):
+                self._is_cut = len(self._reading) == LONGEST_SET
+                if self._is_cut:
+                    break
                 self._reading.append(prompt)
                 if len(self._reading) % PROMPTS_A_SLICE == 0:
                     yield
@@ -229,7 +233,7 @@ class CompareQuestion(DropCard):
         chosen = bool(self.prompt_set) or self._reader.is_busy
         name = self.data.name if self.data is not None else HELD_OUT
         count = tr("reading…") if self._reader.is_busy else plural(len(self.prompt_set), "prompt")
-        if len(self.prompt_set) == LONGEST_SET:
+        if self._is_cut and self.data is not None:
             count = tr("the first {count}", count=count)
         self._set_name.setText(f"{name} · {count}")
         if self.data is not None:

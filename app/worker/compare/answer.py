@@ -128,13 +128,14 @@ class _Row:
         self.is_done = True
         self.detokenizer.finalize()
         spent = time.perf_counter() - self.first if self.first else 0.0
+        rate = len(self.said) / spent if spent and len(self.said) > 1 else 0.0  # no time passes within one token
         return AnswerPiece(
             self.number,
             self.detokenizer.last_segment,
             reason,
             len(self.prompt.tokens) if self.said else 0,
             len(self.said),
-            len(self.said) / spent if spent else 0.0,
+            rate,
             self.first - began if self.first else 0.0,
             message,
             together,
@@ -245,6 +246,13 @@ def _batch(
             now = time.perf_counter()
             for response in answers:
                 row = by_uid[response.uid]
+                if not row.said and _has_no_numbers(response):
+                    left -= 1
+                    if response.finish_reason is None:
+                        generator.remove([response.uid])
+                    message = _no_numbers().problems[0].sentence()
+                    yield row.piece(began=began, reason="unusable", message=message, together=at_once)
+                    continue
                 row.said.append(int(response.token))
                 row.first = row.first or now
                 if response.finish_reason != "stop":
@@ -313,6 +321,8 @@ def _one(
     mx.random.seed(row.prompt.seed)
     responses = _responses(model, tokenizer, row.prompt, stopped, reading)
     for response in responses:
+        if not first_token_s and _has_no_numbers(response):
+            raise _no_numbers()
         first_token_s = first_token_s or time.perf_counter() - began
         is_stopped = response.finish_reason is None and stopped()
         if is_stopped or response.finish_reason is not None:
@@ -326,7 +336,7 @@ def _one(
         "stopped" if is_stopped else response.finish_reason,
         response.prompt_tokens,
         response.generation_tokens,
-        response.generation_tps,
+        response.generation_tps if response.generation_tokens > 1 else 0.0,  # no time passes within one token
         first_token_s,
     )
 
@@ -367,6 +377,18 @@ def _check_memory(cache: list[Any], left: int) -> None:
         )
         said = tr("The prompt is too long for the memory: {figures}.", figures=figures)
         raise UnusableError([Problem("prompt", said, hint=tr("Shorten it, or use a smaller model."))])
+
+
+def _has_no_numbers(response: Any) -> bool:
+    """Whether a token was drawn from what is no likelihood: it would be the first one of the vocabulary, whatever
+    was asked."""
+    return bool(mx.isnan(response.logprobs).any())
+
+
+def _no_numbers() -> UnusableError:
+    said = tr("There is no answer: the likelihoods of its tokens are no numbers.")
+    hint = tr("The weights are too large to compute with. Try a lower strength, or an earlier checkpoint.")
+    return UnusableError([Problem("adapters", said, hint=hint)])
 
 
 def _is_short_of_memory(error: Exception) -> bool:

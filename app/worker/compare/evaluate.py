@@ -4,15 +4,17 @@ What counts as a target (prompt masking, columns, maximum length) comes from the
 functions under ``scores`` the prompts are answered, too, and the answers scored.
 It ends with ``Result(name="evaluate")``:
 
-``{"data", "examples", "tokens": [targets of each example], "scored": null | {"functions", "prompts", "of",
-"max_tokens"}, "neutral": null | {"source", "tokens", "base_loss"}, "columns": [{"adapter", "strength", "kind",
+``{"data", "examples", "tokens": [targets of each example], "cut", "left_out",
+"scored": null | {"functions", "prompts", "of", "max_tokens"}, "neutral": null | {"source", "tokens", "base_loss"},
+"columns": [{"adapter", "strength", "kind",
 "parameters", "loss", "perplexity", "tokens", "learned": nats | null, "forgot": nats | null, "per_example": [loss |
 null, …], "trained_on": number of examples it was trained on, "run": null | {…}, "difference": null | {…},
 "moved": {"better": […], "worse": […]}, "scores": {NAME: {"mean", "values", "difference"}}}]}``. Losses are in
 nats a token; ``loss`` is weighted by tokens, and ``perplexity`` is its exponential. A difference is
 `FigureDifference.as_dict` against the first column, which has none; ``learned`` is the fall of the loss below the
 base's, where the base is a column, and ``forgot`` the rise of that on the neutral set above the base's; ``moved``
-are the examples whose loss changed most, with their text.
+are the examples whose loss changed most, with their text. ``cut`` examples are longer than the maximum length,
+``left_out`` ones have no token that counts.
 """
 
 from __future__ import annotations
@@ -39,8 +41,10 @@ from app.core.model.folder import locate_model
 from app.core.problem import Problem, Severity, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import EvaluateJob
+from app.core.quantity import plural
 from app.core.run.folder import RunDir
 from app.core.run.summary import summarize
+from app.worker.batch.examples import Examples
 from app.worker.compare.score import Scoring, scoring_of
 from app.worker.data.tokenized import tokenize_config
 from app.worker.model.adapter_switch import Adapter, AdapterSwitch, adapter_files
@@ -89,7 +93,11 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
         for adapter, strength in zip(_adapters(switch, names), strengths, strict=False)
     ]
     held_out = held_out_rows(config, data, job_dir, tokenizer, reporter)
+    usable = Examples.of(held_out.examples, config.max_seq_length)
+    _tell_cut(channel, usable, config.max_seq_length)
     scoring = scoring_of(job, config, held_out.exchanges)
+    if scoring is not None and scoring.left_out:
+        channel.emit(event.Warned(message=scoring.left_out))
     neutral = _neutral(channel, config, names, switch, tokenizer, reporter)
     columns: list[dict[str, Any]] = []
     for name, adapter, strength in zip(names, adapters, strengths, strict=False):
@@ -107,6 +115,7 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
         who = str(name) if name else tr("the base model")
         report = reporter.phase(tr("Measuring {who}", who=who))
         sums, counts = example_losses(model, held_out.examples, config.max_seq_length, report)
+        _check_numbers(sums, who)
         what: dict[str, Any] = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
         what |= {"strength": strength if adapter else 1.0, "forgot": _forgot(neutral, model, adapter)}
         facts = {"parameters": adapter.parameters if adapter else 0, "trained_on": seen, "run": _run(name)}
@@ -120,6 +129,8 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
         "data": str(data),
         "examples": len(held_out.examples),
         "tokens": counts.tolist(),
+        "cut": usable.truncated,
+        "left_out": usable.skipped,
         "scored": _scored(scoring),
         "neutral": neutral.as_dict() if neutral else None,
         "columns": columns,
@@ -178,7 +189,43 @@ def _neutral(
 
 def _mean_loss(model: nn.Module, token_set: TokenSet) -> float:
     sums, counts = example_losses(model, token_set, int(token_set.lengths.max()), lambda *_: None)
+    _check_numbers(sums, tr("neutral text"))
     return float(sums.sum() / counts.sum())
+
+
+def _check_numbers(sums: npt.NDArray[np.float64], who: str) -> None:
+    """Raises `UnusableError` for losses that are no numbers: nothing would be better or worse than they."""
+    odd = int(np.count_nonzero(~np.isfinite(sums)))
+    if odd:
+        said = tr(
+            "{who}: the loss of {odd:,} of {examples} is no number.",
+            who=who,
+            odd=odd,
+            examples=plural(len(sums), "example"),
+        )
+        hint = tr("The weights are too large to compute with. Try a lower strength, or an earlier checkpoint.")
+        raise UnusableError([Problem("adapters", said, hint=hint)])
+
+
+def _tell_cut(channel: Channel, usable: Examples, longest: int) -> None:
+    """What of the examples is not measured, with what can be done about it."""
+    count = len(usable.token_set)
+    if usable.truncated:
+        said = tr(
+            "{truncated:,} of {train:,} examples are longer than {longest}",
+            truncated=usable.truncated,
+            train=count,
+            longest=tr("{max_seq_length:,} tokens", max_seq_length=longest),
+        )
+        hint = tr("Raise the maximum length to keep them whole.")
+        channel.emit(event.Warned(message=tr("{said} and are cut.", said=said), hint=hint))
+    if 0 < usable.skipped < count:  # of none that counts it is refused
+        said = tr(
+            "{skipped:,} of {train:,} examples have no token that counts and are left out.",
+            skipped=usable.skipped,
+            train=count,
+        )
+        channel.emit(event.Warned(message=said))
 
 
 @dataclass(frozen=True, slots=True)

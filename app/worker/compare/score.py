@@ -17,6 +17,7 @@ from app.core.method.reward import BUILT_IN, declared_in
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol.job import EvaluateJob
 from app.core.protocol.question import Question
+from app.core.quantity import plural
 from app.worker.compare.answer import AskedPrompt, streamed_answers
 from app.worker.process.progress import Reporter
 from app.worker.rollout.score import Scorer
@@ -25,13 +26,17 @@ from app.worker.token.template_limit import limited_template
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """What is scored: the first ``limit`` exchanges that have a prompt and an answer, of ``available``."""
+    """What is scored: the first ``limit`` exchanges that have a prompt and an answer, of ``available``.
+
+    ``left_out`` says which are not, though they have both; empty if there are none.
+    """
 
     exchanges: tuple[Exchange, ...]
     available: int
     max_tokens: int
     config: TrainConfig
     trusted_sha256: str
+    left_out: str = ""
 
     def scores(self, model: nn.Module, tokenizer: Any, reporter: Reporter, phase: str) -> dict[str, list[float]]:
         """The score of each answer of the model by function, in the order of the exchanges.
@@ -80,11 +85,19 @@ def scoring_of(job: EvaluateJob, config: TrainConfig, exchanges: Sequence[Exchan
         raise UnusableError(
             [Problem("scores", tr("There is no reward function {unknown}.", unknown=unknown[0]), hint=hint)]
         )
-    usable = tuple(one for one in exchanges if one.asked and one.answer.strip())
+    usable = tuple(one for one in exchanges if one.asked and one.answer.strip() and one.is_text)
+    tooled = sum(not one.is_text for one in exchanges)
+    left_out = (
+        tr("Not scored, since they offer or call tools, which prompts do without here: {tooled:,} of {examples}.",
+           tooled=tooled, examples=plural(len(exchanges), "example"))
+        if tooled
+        else ""
+    )  # fmt: skip
     if not usable:
-        said = tr("None of these examples has a prompt and an answer to score by.")
+        said = left_out or tr("None of these examples has a prompt and an answer to score by.")
         raise UnusableError([Problem("scores", said, hint=tr("Measure without scores, or use chats."))])
-    return Scoring(usable[: asked.limit], len(usable), asked.max_tokens, config, job.reward_file_sha256)
+    shown = usable[: asked.limit]
+    return Scoring(shown, len(usable), asked.max_tokens, config, job.reward_file_sha256, left_out)
 
 
 def _declared(config: TrainConfig) -> list[str]:

@@ -35,3 +35,9 @@ def test_named_columns_and_the_validation_set_are_used_where_there_is_no_test_se
 def test_training_examples_are_never_taken(tmp_path: Path) -> None:
     write(tmp_path / "data" / "train.jsonl", CHAT)
     assert held_out_questions(tmp_path / "run", TrainConfig(data=str(tmp_path / "data"))) == []
+
+
+def test_a_question_with_tools_is_not_asked_without_them(tmp_path: Path) -> None:
+    tools = [{"type": "function", "function": {"name": "weather"}}]
+    write(tmp_path / "run" / "data" / "test.jsonl", CHAT | {"tools": tools}, TURNS | {"tools": []})
+    assert held_out_questions(tmp_path / "run", TrainConfig()) == [HeldOut("First?")]

@@ -260,3 +260,25 @@ def tokens_of(model: Any, prompts: list[AskedPrompt], rows: int) -> list[list[in
             found[response.uid].append(int(response.token))
     generator.close()
     return [found[uid] for uid in uids]
+
+
+def test_one_token_alone_has_no_speed(loaded: tuple[Any, Any]) -> None:
+    """No time passes between a token and itself; what stood there was thousands of tokens a second."""
+    model, tokenizer = loaded
+    for texts in (["x"], ["x", "xy"]):
+        for tokens in (1, 6):
+            prompts = asked(tokenizer, texts, max_tokens=tokens)
+            pieces = list(streamed_answers(model, tokenizer, prompts, lambda: False))
+            last = [piece for piece in pieces if piece.finish_reason]
+            assert [piece.tokens_per_second > 0 for piece in last] == [p.generation_tokens > 1 for p in last]
+            assert {piece.generation_tokens for piece in last} >= ({1} if tokens == 1 else {6})
+
+
+def test_a_model_whose_values_overflow_has_no_answer(tmp_path: Path) -> None:
+    """MLX takes the first token of the vocabulary for the likeliest where none is a number."""
+    model, tokenizer = model_of(tmp_path)
+    model.layers[0].mlp.down_proj.weight = mx.full(model.layers[0].mlp.down_proj.weight.shape, 3e38)
+    for texts in (["x"], ["x", "xy", "z"]):
+        pieces = list(streamed_answers(model, tokenizer, asked(tokenizer, texts), lambda: False))
+        assert [(piece.finish_reason, piece.text) for piece in pieces] == [("unusable", "")] * len(texts)
+        assert all("are no numbers" in piece.message for piece in pieces)

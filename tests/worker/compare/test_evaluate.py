@@ -6,6 +6,7 @@ import io
 import json
 import math
 import queue
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,17 @@ import mlx.nn as nn
 import pytest
 from mlx_lm import generate, load
 
+from app.core.compare.comparison import exchange_of
 from app.core.compare.figure_row import figure_rows, signed, verdicts
+from app.core.config.train_config import TrainConfig
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Command, Stop
 from app.core.protocol.event import Event, parse_event
-from app.core.protocol.job import EvaluateJob
+from app.core.protocol.job import AskedScores, EvaluateJob
 from app.core.system.reward_trust import content_hash
 from app.worker.compare.evaluate import evaluate
+from app.worker.compare.score import scoring_of
 from app.worker.process.channel import Channel
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.tiny_model import write_data
@@ -228,3 +232,60 @@ def test_bad_rows_are_told_with_what_can_be_done_about_them_here(place: Path, tm
     assert "rows.jsonl:2" in said
     assert "luthier check FILE --fix COPY" in said
     assert "trains on" not in said
+
+
+def test_what_is_cut_or_not_measured_is_told(place: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (place / "data" / "valid.jsonl").read_text().splitlines()]
+    _, tokenizer = load(str(place / "base"))
+    lengths = [len(tokenizer.apply_chat_template(row["messages"])) for row in rows]
+    prompts = [len(tokenizer.apply_chat_template(r["messages"][:-1], add_generation_prompt=True)) for r in rows]
+    longest = sorted(prompts)[20]
+    cut, lost = sum(length > longest for length in lengths), sum(length >= longest for length in prompts)
+    assert 0 < lost < cut <= 40
+    events = run(place, tmp_path, adapters=[None], config={"mask_prompt": True, "max_seq_length": longest})
+    found = result(events)
+    assert (found["cut"], found["left_out"]) == (cut, lost)
+    assert [(e.message, e.hint) for e in events if isinstance(e, event.Warned)] == [
+        (
+            f"{cut} of 40 examples are longer than {longest} tokens and are cut.",
+            "Raise the maximum length to keep them whole.",
+        ),
+        (f"{lost} of 40 examples have no token that counts and are left out.", ""),
+    ]
+    whole = run(place, tmp_path, adapters=[None])
+    assert (result(whole)["cut"], [e for e in whole if isinstance(e, event.Warned)]) == (0, [])
+
+
+def test_a_loss_that_is_no_number_is_refused(place: Path, tmp_path: Path) -> None:
+    """Its examples were counted as the same as the base's."""
+    weights = mx.load(str(place / "lora" / "adapters.safetensors"))
+    assert isinstance(weights, dict)
+    (tmp_path / "huge").mkdir()
+    huge = {name: array * 1e30 for name, array in weights.items()}
+    mx.save_safetensors(str(tmp_path / "huge" / "adapters.safetensors"), huge)
+    shutil.copy(place / "lora" / "adapter_config.json", tmp_path / "huge")
+    with pytest.raises(UnusableError, match="huge: the loss of 40 of 40 examples is no number") as caught:
+        run(place, tmp_path, adapters=[None, str(tmp_path / "huge")], config={"neutral_tokens": 0})
+    assert "lower strength" in caught.value.problems[0].hint
+
+
+def test_what_offers_or_calls_tools_is_not_scored_without_them(tmp_path: Path) -> None:
+    plain = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    call = {"type": "function", "function": {"name": "f", "arguments": {}}}
+    calling = {"role": "assistant", "content": "", "tool_calls": [call]}
+    called = [plain[0], calling, {"role": "tool", "content": "c"}, plain[1]]
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    rows: list[dict[str, Any]] = [
+        {"messages": plain}, {"messages": plain, "tools": [tool]}, {"messages": called},
+    ]  # fmt: skip
+    found = [exchange_of(row, TrainConfig()) for row in rows]
+    assert [one.is_text for one in found] == [True, False, False]
+    job = EvaluateJob(model="m", data=tmp_path, adapters=(None,), scores=AskedScores(functions=("exact_match",)))
+    scoring = scoring_of(job, TrainConfig(), found)
+    assert scoring is not None
+    assert (scoring.available, scoring.left_out.endswith("do without here: 2 of 3 examples.")) == (1, True)
+    with pytest.raises(UnusableError, match="offer or call tools"):
+        scoring_of(job, TrainConfig(), found[1:])
+    whole = scoring_of(job, TrainConfig(), found[:1])
+    assert whole is not None
+    assert whole.left_out == ""
