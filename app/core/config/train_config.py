@@ -33,6 +33,8 @@ else:
 
 # The optimizers that have a bias to correct.
 WITH_CORRECTION = ("adam", "adamw")
+# As transformers' trainer has it. mlx's own Adafactor goes by steps of its own and hears of no learning rate.
+ADAFACTOR_BY_RATE = {"relative_step": False, "scale_parameter": False}
 # What a new setup begins with, everywhere: the window, the command line, a bundle and what trains it elsewhere.
 # PEFT's alpha stands in the file as the scale, alpha ÷ rank.
 DEFAULT_TARGETS, DEFAULT_RANK, DEFAULT_ALPHA = "full", 32, 32.0
@@ -645,6 +647,11 @@ class TrainConfig(_Part):
         return corrected | self.optimizer_config.get(self.optimizer, {})
 
     @property
+    def has_own_steps(self) -> bool:
+        """Whether the optimizer works out by itself how far it goes: then no learning rate counts, nor a schedule."""
+        return self.optimizer == "adafactor" and bool(self.optimizer_arguments().get("relative_step", True))
+
+    @property
     def has_own_rates(self) -> bool:
         """Whether the file's ``lr_schedule`` says the learning rate: then its own field counts for nothing."""
         return self.schedule == "custom" and bool(self.lr_schedule)
@@ -674,8 +681,13 @@ class TrainConfig(_Part):
         return self.with_values({path: value})
 
     def with_values(self, values: dict[str, Any]) -> Self:
-        """A new config with several values replaced at once, all or none."""
+        """A new config with several values replaced at once, all or none.
+
+        An Adafactor that is chosen goes by the learning rate, unless the config has settings for it.
+        """
         tree = self.model_dump()
+        if values.get("optimizer", self.optimizer) != self.optimizer and "optimizer_config" not in values:
+            values = values | {"optimizer_config": self._settings_for(values["optimizer"])}
         for path, value in values.items():
             self.value(path)
             *parents, last = path.split(".")
@@ -684,6 +696,13 @@ class TrainConfig(_Part):
                 branch = branch[name]
             branch[last] = value
         return type(self).model_validate(tree)
+
+    def _settings_for(self, optimizer: Any) -> dict[str, dict[str, Any]]:
+        """The optimizers' settings once this one is chosen, without what was there for the one before alone."""
+        name, by_rate = "adafactor", ADAFACTOR_BY_RATE
+        if optimizer == name:
+            return {name: dict(by_rate)} | self.optimizer_config
+        return {one: its for one, its in self.optimizer_config.items() if (one, its) != (name, by_rate)}
 
     @property
     def unknown_keys(self) -> dict[str, Any]:

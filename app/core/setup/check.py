@@ -203,6 +203,16 @@ def _optimizer(config: TrainConfig) -> Iterator[Problem]:
     if starts_too_hot(config):
         said = tr("Without it some hundred steps of Adam are 3 to 6 times as large as the learning rate says.")
         yield Problem("bias_correction", said, _N, hint=tr("Turn it on, or let the rate warm up."))
+    if config.has_own_steps:
+        said = tr(
+            "mlx's Adafactor works out by itself how far it goes: the learning rate and its schedule do not count."
+        )
+        hint = tr(
+            "Write `optimizer_config: {settings}` into the file; in the window, choose another optimizer and then "
+            "Adafactor again.",
+            settings="{adafactor: {relative_step: false, scale_parameter: false}}",
+        )
+        yield Problem("learning_rate", said, _W, hint=hint)
 
 
 def _files(config: TrainConfig) -> Iterator[Problem]:

@@ -114,7 +114,7 @@ def model_rate(inspection: Inspection) -> float:
 def warmth(config: TrainConfig, inspection: Inspection | None) -> float | None:
     """Alpha × learning rate against what suits the model: 1 is the rule's; None where it cannot be judged."""
     rate = model_rate(inspection) if inspection is not None else 0.0
-    if config.fine_tune_type == "full" or not rate:
+    if config.fine_tune_type == "full" or not rate or config.has_own_steps:
         return None
     return adapter_alpha(config) * config.highest_rate / (DEFAULT_ALPHA * rate)
 
@@ -244,6 +244,8 @@ def _capacity(config: TrainConfig, tokens: int, selection: Selection) -> list[Su
 
 def _rate(config: TrainConfig, inspection: Inspection | None) -> list[Suggestion]:
     rate = config.highest_rate
+    if config.has_own_steps:
+        return []
     if config.fine_tune_type == "full":
         reason = tr(
             "Full fine-tuning wants about a tenth of LoRA's learning rate: {full_rate:g}.", full_rate=FULL_RATE

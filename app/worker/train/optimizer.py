@@ -89,6 +89,14 @@ def rate_at(config: TrainConfig, updates: int) -> float:
     return rate if isinstance(rate, float) else scalar(rate(mx.array(updates)))
 
 
+def rate_of(optimizer: optim.Optimizer) -> float:
+    """The learning rate of the last step; of an Adafactor that goes by itself, what it took in the rate's place."""
+    if not (isinstance(optimizer, optim.Adafactor) and optimizer.relative_step):
+        return scalar(optimizer.learning_rate)
+    step = max(1.0, scalar(optimizer.step))
+    return min(1e-6 * step if optimizer.warmup_init else 1e-2, step**-0.5)
+
+
 def _learning_rate(config: TrainConfig) -> float | Callable[[mx.array], mx.array]:
     from mlx_lm.tuner.utils import build_schedule
 

@@ -55,7 +55,7 @@ from app.worker.train.checkpoint import (
 )
 from app.worker.train.guard import LossVerdict
 from app.worker.train.kept_weights import KeptWeights, calmer_hint
-from app.worker.train.optimizer import rate_at
+from app.worker.train.optimizer import rate_at, rate_of
 from app.worker.train.preparation import Prepared, prepare
 from app.worker.train.provenance import (
     config_changes,
@@ -744,7 +744,7 @@ class _Training:
         return is_turn or self.report.age_s >= REPORT_AT_LEAST_EVERY_S
 
     def _emit_report(self, iteration: int | None = None) -> None:
-        rate = scalar(self.optimizer.learning_rate)
+        rate = rate_of(self.optimizer)
         self.channel.emit(
             self.report.event(
                 iteration if iteration is not None else self.iteration,

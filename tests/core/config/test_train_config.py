@@ -110,3 +110,19 @@ def test_yes_is_no_number(path: str) -> None:
     with pytest.raises(ValidationError, match=r"valid (integer|number)"):
         TrainConfig().with_value(path, True)
     assert TrainConfig().with_value("mask_prompt", True).mask_prompt is True
+
+
+def test_an_adafactor_that_is_chosen_hears_of_the_learning_rate_until_another_is() -> None:
+    chosen = TrainConfig().with_value("optimizer", "adafactor")
+    assert chosen.optimizer_config == {"adafactor": {"relative_step": False, "scale_parameter": False}}
+    assert not chosen.has_own_steps
+    assert chosen.with_value("optimizer", "adam") == TrainConfig()
+    assert chosen.with_value("learning_rate", 1e-3).optimizer_config == chosen.optimizer_config
+
+
+def test_an_adafactor_with_settings_in_a_file_is_the_file_s() -> None:
+    settings = {"adafactor": {"relative_step": True}}
+    assert TrainConfig(optimizer="adafactor").has_own_steps
+    asked = TrainConfig(optimizer_config=settings).with_value("optimizer", "adafactor")
+    assert (asked.optimizer_config, asked.has_own_steps) == (settings, True)
+    assert asked.with_value("optimizer", "adam").optimizer_config == settings

@@ -102,6 +102,7 @@ CASES = [
     ("lora_parameters.scale", {"learning_rate": 0.1}, {}, {}, Severity.WARNING),
     ("schedule", {"schedule": "custom"}, {}, {}, Severity.ERROR),
     ("weight_decay", {"weight_decay": 0.1}, {}, {}, Severity.WARNING),
+    ("learning_rate", {"optimizer": "adafactor"}, {}, {}, Severity.WARNING),
     ("warmup", {"warmup": 10_000}, {}, {}, Severity.WARNING),
     ("final_adapter", {"final_adapter": "balanced", "neutral_tokens": 0}, {}, {}, Severity.ERROR),
     ("final_adapter", {"final_adapter": "balanced", "val_batches": 0}, {}, {}, Severity.ERROR),
@@ -145,6 +146,9 @@ SAID = [
     "forget what it knew. Lower the learning rate, to 0.00084 for example.",
     "The config has no lr_schedule of its own. Choose another schedule.",
     "Adam does not use it. Choose AdamW, or set it to 0.",
+    "mlx's Adafactor works out by itself how far it goes: the learning rate and its schedule do not count. "
+    "Write `optimizer_config: {adafactor: {relative_step: false, scale_parameter: false}}` into the file; in the "
+    "window, choose another optimizer and then Adafactor again.",
     "The run has only 4,800 iterations. Use a share: 0.05.",
     "Without neutral tokens nobody knows what is forgotten. Give some neutral tokens, 512 for instance. Keep the "
     "best or the last weights.",

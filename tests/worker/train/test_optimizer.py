@@ -18,6 +18,7 @@ from app.worker.train.optimizer import (
     build_optimizer,
     concrete_arguments,
     concrete_schedule,
+    rate_of,
 )
 
 RATE = 1e-3
@@ -105,3 +106,28 @@ def test_others_have_no_bias_to_correct(optimizer: str) -> None:
 def test_the_decay_of_a_file_of_mlx_lm_s_is_mlx_s_own() -> None:
     own = {name: inspect.signature(CLASSES[name]).parameters["weight_decay"].default for name in WITH_WEIGHT_DECAY}
     assert {name: decay for name, decay in own.items() if decay} == MLX_WEIGHT_DECAY
+
+
+def step_of(config: TrainConfig) -> float:
+    """How far the first step moves a matrix that is zero, as an adapter's second one begins."""
+    start = {"w": mx.zeros((4, 4))}
+    return -scalar(build_optimizer(config).apply_gradients({"w": mx.full((4, 4), 0.5)}, start)["w"][0, 0])
+
+
+def test_an_adafactor_that_is_chosen_goes_by_the_learning_rate() -> None:
+    """mlx's own goes 1e-2 × 1e-3 whatever the rate says, 1e-3 being the least size of a matrix to it."""
+    chosen = TrainConfig(learning_rate=RATE).with_value("optimizer", "adafactor")
+    assert step_of(chosen) == pytest.approx(RATE, rel=1e-4)
+    assert step_of(chosen.with_value("learning_rate", 7 * RATE)) == pytest.approx(7 * RATE, rel=1e-4)
+    for rate in (RATE, 7 * RATE):
+        assert step_of(TrainConfig(learning_rate=rate, optimizer="adafactor")) == pytest.approx(1e-5, rel=1e-3)
+
+
+def test_the_rate_that_is_reported_is_the_one_that_counts() -> None:
+    of_its_own = build_optimizer(TrainConfig(learning_rate=RATE, optimizer="adafactor"))
+    weights = {"w": mx.ones((2, 2))}
+    for _ in range(3):
+        of_its_own.apply_gradients({"w": mx.ones((2, 2))}, weights)
+    assert rate_of(of_its_own) == pytest.approx(1e-2)
+    by_rate = TrainConfig(learning_rate=RATE).with_value("optimizer", "adafactor")
+    assert rate_of(build_optimizer(by_rate)) == pytest.approx(RATE)
