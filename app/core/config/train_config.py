@@ -648,7 +648,7 @@ class TrainConfig(_Part):
 
     @property
     def has_own_steps(self) -> bool:
-        """Whether the optimizer works out by itself how far it goes: then no learning rate counts, nor a schedule."""
+        """Whether the optimizer works out by itself how far it goes: then neither rate nor schedule counts."""
         return self.optimizer == "adafactor" and bool(self.optimizer_arguments().get("relative_step", True))
 
     @property

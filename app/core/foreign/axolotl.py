@@ -41,6 +41,7 @@ _LOST: Mapping[str, Lost] = {
     "qat": Lost("fine_tune_type", tr("there is no quantization-aware training."), _ERROR),
     "use_eaft": Lost("train_mode", _OTHER_LOSS, _ERROR),
     "dpo_label_smoothing": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
+    "rpo_alpha": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
     "dpo_use_weighting": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
     "dpo_loss_weights": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
     "curriculum_sampling": Lost("batching", tr("rows are drawn in a random order of the seed.")),
@@ -92,7 +93,7 @@ _HARMLESS = frozenset((
     "liger_glu_activation", "liger_layer_norm", "liger_rms_norm", "liger_rms_norm_gated", "liger_rope",
     "load_best_model_at_end", "local_rank", "lora_fan_in_fan_out", "lora_mlp_kernel", "lora_o_kernel",
     "lora_on_cpu", "lora_qkv_kernel", "loss_watchdog", "loss_watchdog_patience", "low_cpu_mem_usage",
-    "max_memory", "metric_for_best_model", "mlflow_experiment_name", "mlflow_tracking_uri", "model_type",
+    "max_memory", "mlflow_experiment_name", "mlflow_tracking_uri", "model_type",
     "output_dir", "pad_to_sequence_len", "peft_autocast_adapter_dtype", "processor_type",
     "push_dataset_to_hub", "remove_unused_columns", "sample_packing_bin_size", "sample_packing_eff_est",
     "sample_packing_group_size", "save_first_step", "save_only_model", "save_safetensors", "save_strategy",
@@ -104,6 +105,25 @@ _HARMLESS = frozenset((
     "use_scattermoe", "wandb_entity", "wandb_log_model", "wandb_name", "wandb_run_id", "wandb_watch",
     "world_size", "xformers_attention",
 ))  # fmt: skip
+
+# What a data set says of where its rows lie, and nothing of how they are read.
+_PLACES = frozenset((
+    "path", "data_files", "split", "name", "shards", "shards_idx", "preprocess_shards", "ds_type", "revision",
+    "trust_remote_code",
+))  # fmt: skip
+# What is taken, or told with the type.
+_READ = frozenset((
+    "type", "field", "field_messages", "field_instruction", "field_output", "field_system", "roles_to_train",
+    "format", "no_input_format", "system_prompt", "system_format",
+))  # fmt: skip
+# What is as rows are read here, by themselves.
+_WORDS = {"role": ("role", "from"), "content": ("content", "value")}
+_AS_HERE: Mapping[str, tuple[Any, ...]] = {
+    "train_on_eos": ("turn",), "train_on_eot": ("turn",), "chat_template": ("tokenizer_default",),
+    "field_tools": ("tools",), "field_input": ("input",), "field_chosen": ("chosen",), "field_prompt": ("prompt",),
+    "field_rejected": ("rejected",), "field_completion": ("completion",), "message_field_role": _WORDS["role"],
+    "message_field_content": _WORDS["content"],
+}  # fmt: skip
 
 
 def is_axolotl(tree: Mapping[str, Any]) -> bool:
@@ -117,13 +137,8 @@ def read_axolotl(found: ForeignFile) -> None:
     _read_adapter(found)
     _read_method(found)
     _read_data(found)
+    _read_total(found)
     per_step = argument.read_batches(found, "micro_batch_size", 1, "gradient_accumulation_steps", 1)
-    if (total := found.number("batch_size", "batch_size")) is not None:
-        said = tr(
-            "`batch_size: {total:g}` is the total there; here the micro batch size and the accumulation count.",
-            total=total,
-        )
-        found.miss("batch_size", "batch_size", said)
     argument.read_rate(found, "learning_rate", None)
     argument.read_length(found, per_step, "num_epochs", 1.0, "max_steps")
     argument.read_schedule(found, "lr_scheduler", "cosine")
@@ -156,6 +171,23 @@ def read_axolotl(found: ForeignFile) -> None:
     found.lose(_LOST)
     argument.complete(found)
     found.finish(_HARMLESS)
+
+
+def _read_total(found: ForeignFile) -> None:
+    """``batch_size`` is all rows of a step: by the micro batch it gives the accumulation that a file leaves out."""
+    total = found.number("batch_size", "batch_size")
+    if total is None:
+        return
+    rows, steps = (found.keys.get(key) for key in ("micro_batch_size", "gradient_accumulation_steps"))
+    rows = 1 if rows is None else rows
+    if not steps and isinstance(rows, int) and rows > 0:
+        found.keys["gradient_accumulation_steps"] = int(total // rows)
+    elif not (isinstance(rows, int) and isinstance(steps, int)) or rows * steps != total:
+        said = tr(
+            "`batch_size: {total:g}` is the total there; here the micro batch size and the accumulation count.",
+            total=total,
+        )
+        found.miss("batch_size", "batch_size", said)
 
 
 def _read_adapter(found: ForeignFile) -> None:
@@ -203,7 +235,8 @@ def _read_method(found: ForeignFile) -> None:
         found.miss("rl", "train_mode", tr("`rl: {method}` is not taken over.", method=method), _ERROR, hint)
         return
     found.put("train_mode", modes[method], "rl")
-    found.put("beta", odds if method == "orpo" and beta is None and odds is not None else beta or 0.1, "rl_beta")
+    given = [one for one in (beta, odds if method == "orpo" else None) if one is not None]
+    found.put("beta", given[0] if given else 0.1, "rl_beta")
     if method == "simpo":
         found.put("simpo_gamma", 0.5 if gamma is None else gamma, "simpo_gamma")
         found.put("cpo_alpha", 1.0 if alpha is None else alpha, "cpo_alpha")
@@ -259,7 +292,8 @@ def _read_data(found: ForeignFile) -> None:
 def _dataset(found: ForeignFile, key: str, path: str) -> dict[str, Any] | None:
     """The one data set of a list, with its file put at ``path``."""
     value = found.take(key)
-    sets = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    listed = value if isinstance(value, list) else [] if value is None else [value]
+    sets = [one if isinstance(one, dict) else {"path": one} for one in listed]
     if not sets:
         return None
     if len(sets) > 1:
@@ -271,16 +305,8 @@ def _dataset(found: ForeignFile, key: str, path: str) -> dict[str, Any] | None:
             names=names,
         )
         found.miss(key, path, said, hint=tr("Put the files into one folder, and name that."))
-        return sets[0] if len({str(one.get("type")) for one in sets}) == 1 else None
-    files = sets[0].get("data_files")
-    file = files if isinstance(files, str) else files[0] if isinstance(files, list) and len(files) == 1 else None
-    name = str(file or sets[0].get("path") or "")
-    place = found.place(name)
-    if place is None:
-        said = tr("`{key}`: {name} is no file that lies on this machine.", key=key, name=name or tr("it"))
-        found.miss(key, path, said, hint=tr("Save it as JSONL or Parquet, and name the file here."))
-    else:
-        found.put(path, str(place), key)
+        return _alike(found, key, sets)
+    _put_place(found, key, path, sets[0])
     for part in ("split", "shards", "name"):
         if sets[0].get(part) not in (None, "train"):
             found.miss(
@@ -294,6 +320,33 @@ def _dataset(found: ForeignFile, key: str, path: str) -> dict[str, Any] | None:
                 ),
             )
     return sets[0]
+
+
+def _alike(found: ForeignFile, key: str, sets: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The first of several data sets, for how all of them are read; None where each is read in a way of its own."""
+    ways = [{name: value for name, value in one.items() if name not in _PLACES} for one in sets]
+    if all(way == ways[0] for way in ways):
+        return sets[0]
+    said = tr("The data sets of `{key}` are read in different ways there: none of it is taken over.", key=key)
+    found.miss(key, "data_format", said, hint=tr("See in the data's examples what is read."))
+    return None
+
+
+def _put_place(found: ForeignFile, key: str, path: str, chosen: Mapping[str, Any]) -> None:
+    """The file of a data set, which may be one of a folder's."""
+    files, folder = chosen.get("data_files"), str(chosen.get("path") or "")
+    names = [str(one) for one in (files if isinstance(files, list) else [files] if files else [])]
+    if len(names) > 1:
+        said = tr("`{key}` names {names} files; here it is one file or folder.", key=key, names=len(names))
+        found.miss(key, path, said, hint=tr("Put the files into one folder, and name that."))
+        return
+    name = names[0] if names else folder
+    place = (found.place(f"{folder}/{name}") if names and folder else None) or found.place(name)
+    if place is None:
+        said = tr("`{key}`: {name} is no file that lies on this machine.", key=key, name=name or tr("it"))
+        found.miss(key, path, said, hint=tr("Save it as JSONL or Parquet, and name the file here."))
+    else:
+        found.put(path, str(place), key)
 
 
 def _read_type(found: ForeignFile, chosen: Mapping[str, Any]) -> None:
@@ -325,10 +378,15 @@ def _read_type(found: ForeignFile, chosen: Mapping[str, Any]) -> None:
             tr("`roles_to_train: {roles}`: only the assistant's turns are learned.", roles=roles),
             _ERROR,
         )
-    for name, off in (("train_on_eos", "turn"), ("train_on_eot", "turn"), ("message_field_training", None),
-                      ("message_field_training_detail", None), ("drop_system_message", False),
-                      ("field_input", None), ("chat_template", "tokenizer_default"), ("roles", None)):  # fmt: skip
-        if given.get(name) not in (None, off):
-            found.miss(
-                key, "data", tr("`{name}: {given}` of `datasets` is not used.", name=name, given=given[name])
-            )
+    _tell_unread(found, key, given)
+
+
+def _tell_unread(found: ForeignFile, key: str, given: Mapping[str, Any]) -> None:
+    """What a data set says besides of its rows, each by its name, unless it is as rows are read anyway."""
+    words = given.get("message_property_mappings")
+    usual = isinstance(words, dict) and all(word in _WORDS.get(part, ()) for part, word in words.items())
+    for name, value in given.items():
+        is_told = name in _READ or name in _PLACES or (name == "message_property_mappings" and usual)
+        if not is_told and value not in (None, False, "", [], {}, *_AS_HERE.get(name, ())):
+            said = tr("`{name}: {given}` of `datasets` is not used.", name=name, given=value)
+            found.miss(key, "data", said)

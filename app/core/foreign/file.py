@@ -15,8 +15,6 @@ from typing import Any
 from app.core.language import tr
 from app.core.problem import Problem, Severity
 
-KEYS_SHOWN = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Lost:
@@ -139,7 +137,7 @@ class ForeignFile:
         if self.without_effect:
             said = tr(
                 "Not taken over, as they do not change what is learned here: {listed}.",
-                listed=_listed(self.without_effect),
+                listed=", ".join(sorted(self.without_effect)),
             )
             self.problems.append(Problem("", said, Severity.NOTE, file=self.file))
         if self.left_out:
@@ -179,8 +177,3 @@ def _flat(tree: Mapping[str, Any], sections: frozenset[str]) -> Iterator[tuple[s
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _listed(keys: list[str]) -> str:
-    rest = len(keys) - KEYS_SHOWN
-    return ", ".join(sorted(keys)[:KEYS_SHOWN]) + (tr(" and {rest} more", rest=rest) if rest > 0 else "")

@@ -72,7 +72,7 @@ _HARMLESS = frozenset((
     "gradient_checkpointing_kwargs", "greater_is_better", "group_by_length", "hf_hub_token", "hub_model_id",
     "ignore_pad_token_for_loss", "image_max_pixels", "include_num_input_tokens_seen", "infer_backend",
     "load_best_model_at_end", "logging_dir", "logging_first_step", "low_cpu_mem_usage",
-    "metric_for_best_model", "mix_strategy", "model_revision", "ms_hub_token", "output_dir",
+    "mix_strategy", "model_revision", "ms_hub_token", "output_dir",
     "overwrite_cache", "overwrite_output_dir", "per_device_eval_batch_size", "plot_loss", "ppo_epochs",
     "predict_with_generate", "preprocessing_batch_size", "preprocessing_num_workers", "print_param_status",
     "pure_bf16", "push_to_hub", "quantization_method", "quantization_type", "ray_num_workers", "ray_run_name",
@@ -82,6 +82,12 @@ _HARMLESS = frozenset((
 ))  # fmt: skip
 _PAIRS = {"sigmoid": ("dpo", "sigmoid"), "hinge": ("dpo", "hinge"), "ipo": ("dpo", "ipo"), "orpo": ("orpo", None),
          "simpo": ("cpo", "simpo")}  # fmt: skip
+
+# Who speaks and what is said, in words that are recognised by themselves.
+_TAGS = frozenset((
+    "from", "value", "role", "content", "human", "gpt", "user", "assistant", "system", "tool", "observation",
+    "function_call", "tools", "",
+))  # fmt: skip
 
 
 def is_llama_factory(tree: Mapping[str, Any]) -> bool:
@@ -137,6 +143,9 @@ def _read_method(found: ForeignFile) -> None:
             rslora="use_rslora",
         )  # fmt: skip
         argument.read_targets(found, "lora_target", found.words("lora_target") or ["all"])
+    for key in [key for key in found.keys if key.startswith("lora_")] if kind == "full" else []:
+        found.take(key)
+        found.without_effect.append(key)
     if stage in ("rm", "ppo"):
         found.miss(
             "stage",
@@ -191,6 +200,7 @@ def _read_data(found: ForeignFile) -> None:
     info = _dataset_info(found, str(found.take("dataset_dir", "data")))
     if (chosen := _data_file(found, "dataset", "data", info)) is not None:
         _read_columns(found, chosen)
+        _tell_tags(found, chosen)
     if "eval_dataset" in found.keys:
         _data_file(found, "eval_dataset", "valid_data", info)
     argument.read_share(found, "val_size", 0.0)
@@ -266,3 +276,14 @@ def _read_columns(found: ForeignFile, entry: Mapping[str, Any]) -> None:
                 name=name,
             )
             found.miss("dataset", "data", said, hint=tr("See in the data's examples what is read."))
+
+
+def _tell_tags(found: ForeignFile, entry: Mapping[str, Any]) -> None:
+    """Names of its own for who speaks and what is said, and a part of a file that is asked for."""
+    tags = entry.get("tags")
+    named = tags.items() if isinstance(tags, dict) else ()
+    odd = [f"{name} {value}" for name, value in named if value not in _TAGS]
+    odd += [f"{part} {entry[part]}" for part in ("subset", "split") if entry.get(part) not in (None, "train")]
+    if odd:
+        said = tr("Of dataset_info.json this is not used: {odd}.", odd=", ".join(odd))
+        found.miss("dataset", "data", said, hint=tr("See in the data's examples what is read."))

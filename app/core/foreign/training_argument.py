@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from app.core.config.train_config import ADAFACTOR_BY_RATE
 from app.core.foreign.file import ForeignFile
 from app.core.language import tr
 from app.core.problem import Severity
@@ -49,9 +50,10 @@ def read_batches(found: ForeignFile, size_key: str, size: int, accumulation_key:
     rows = found.number(size_key, "batch_size", size)
     if rows is not None:  # else it is told already
         found.put("batch_size", rows, size_key)
-    steps = found.number(accumulation_key, "grad_accumulation_steps", accumulation) or 1
-    found.put("grad_accumulation_steps", steps, accumulation_key)
-    return max(1, int(steps))
+    steps = found.number(accumulation_key, "grad_accumulation_steps", accumulation)
+    if steps is not None:
+        found.put("grad_accumulation_steps", steps, accumulation_key)
+    return max(1, int(steps or 1))
 
 
 def read_length(found: ForeignFile, per_step: int, epochs_key: str, epochs: float, max_key: str) -> None:
@@ -122,19 +124,28 @@ def read_optimizer(found: ForeignFile, key: str, default: str) -> None:
         )
         found.miss(key, "optimizer", said, Severity.NOTE)
     found.put("optimizer", own, key)
+    _read_settings(found, key, own)
+
+
+def _read_settings(found: ForeignFile, key: str, own: str) -> None:
+    """What transformers' trainer gives the optimizer: Adam's betas and epsilon where the file names them, Adam's
+    betas to Lion as well, and to Adafactor that it is to go by the learning rate."""
     betas = [found.number(f"adam_beta{i}", "optimizer_config") for i in (1, 2)]
     eps = found.number("adam_epsilon", "optimizer_config")
-    settings: dict[str, Any] = {} if eps is None else {"eps": eps}
-    if betas != [None, None]:
+    settings: dict[str, Any] = {}
+    if own == "adafactor":
+        settings |= ADAFACTOR_BY_RATE
+    if own == "adamw" and eps is not None:
+        settings["eps"] = eps
+    if own == "lion" or (own == "adamw" and betas != [None, None]):
         settings["betas"] = [
             one if one is not None else usual for one, usual in zip(betas, (0.9, 0.999), strict=True)
         ]
-    if settings and own == "adamw":
+    if settings:
         found.put(f"optimizer_config.{own}", settings)
-    elif settings:
-        found.miss(
-            key, "optimizer_config", tr("Adam's betas and epsilon do nothing with {own}.", own=own), Severity.NOTE
-        )
+    if (eps is not None and own != "adamw") or (betas != [None, None] and "betas" not in settings):
+        said = tr("Adam's betas and epsilon do nothing with {own}.", own=own)
+        found.miss(key, "optimizer_config", said, Severity.NOTE)
 
 
 def read_adapter(
@@ -209,12 +220,28 @@ def read_reports(found: ForeignFile, names: list[str], key: str) -> None:
 
 
 def read_best(found: ForeignFile, patience_key: str, best_key: str) -> None:
-    """Early stopping and the weights that are kept."""
-    patience, best = found.number(patience_key, "early_stopping.patience"), found.take(best_key)
+    """Early stopping and the weights that are kept. After the distance of evaluations, by which patience counts."""
+    patience, best = found.number(patience_key, "early_stopping.patience"), found.switch(best_key, "final_adapter")
+    metric, key = found.take("metric_for_best_model"), "metric_for_best_model"
     if patience is not None and patience > 0:
         found.put("early_stopping", {"enabled": True, "patience": int(patience)}, patience_key)
+        if "steps_per_eval" not in found.tree:
+            said = tr("`{key}` counts evaluations, and how far apart they are is not taken over.", key=patience_key)
+            hint = tr("Set the iterations between evaluations (`steps_per_eval`).")
+            found.miss(patience_key, "early_stopping.patience", said, hint=hint)
     if best:
         found.put("final_adapter", "best", best_key)
+    if metric in (None, "", "loss", "eval_loss"):
+        return
+    if best or patience:
+        said = tr(
+            "`{key}: {metric}` is not used: the validation loss says which weights are best.",
+            key=key,
+            metric=metric,
+        )
+        found.miss(key, "final_adapter", said)
+    else:
+        found.without_effect.append(key)
 
 
 def read_quantized(found: ForeignFile, keys: tuple[str, ...]) -> None:

@@ -38,6 +38,7 @@ _MARKS = frozenset(
     ("r", "load_in_4bit", "use_gradient_checkpointing", "random_state", "per_device_train_batch_size")
 )
 _LOST: Mapping[str, Lost] = {
+    "training.full_finetuning": Lost("fine_tune_type", tr("name it under `training_type`.")),
     "lora.bias": Lost("targets", tr("biases are not trained."), _ERROR),
     "lora.use_loftq": Lost("lora_parameters", tr("it begins from changed weights of the base."), _ERROR),
     "lora.modules_to_save": Lost("targets", tr("it trains whole modules beside the adapter."), _ERROR),
@@ -46,7 +47,6 @@ _LOST: Mapping[str, Lost] = {
     "lora.vision_all_linear": Lost("targets", tr("the language model is trained.")),
     "training.neftune_noise_alpha": Lost("lora_parameters.dropout", tr("no noise is added to the embeddings.")),
     "training.embedding_learning_rate": Lost("learning_rate", tr("all that is trained has one rate.")),
-    "training.full_finetuning": Lost("fine_tune_type", tr("name it under `training_type`.")),
     "training.resume_from_checkpoint": Lost(
         "resume_adapter_file", tr("a run of another trainer cannot go on here.")
     ),
@@ -105,7 +105,10 @@ def read_unsloth(found: ForeignFile) -> None:
 
 
 def _read_adapter(found: ForeignFile, rank: int) -> None:
-    kind = str(found.take("training.training_type", "lora")).lower()
+    is_whole = found.keys.get("training.training_type") is None and bool(
+        found.keys.get("training.full_finetuning") and found.switch("training.full_finetuning", "fine_tune_type")
+    )
+    kind = "full" if is_whole else str(found.take("training.training_type", "lora")).lower()
     is_full = kind in ("full", "full finetuning")
     if not is_full and kind not in ("lora", "qlora", "lora/qlora"):
         found.miss(

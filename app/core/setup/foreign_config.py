@@ -62,12 +62,14 @@ NEW_NAMES = {
 }
 # Keys of other trainers, and of no version of mlx-lm that still reads them, with what is meant.
 MEANT = {
-    "lora_rank": "lora_parameters.rank", "rank": "lora_parameters.rank", "r": "lora_parameters.rank",
+    "lora_rank": "lora_parameters.rank", "lora_r": "lora_parameters.rank",
+    "rank": "lora_parameters.rank", "r": "lora_parameters.rank",
     "lora_alpha": "lora_parameters.alpha", "alpha": "lora_parameters.alpha",
     "lora_scale": "lora_parameters.scale", "scale": "lora_parameters.scale",
     "lora_dropout": "lora_parameters.dropout", "dropout": "lora_parameters.dropout",
     "lora": "lora_parameters", "lora_config": "lora_parameters", "lora_keys": "lora_parameters.keys",
     "lora_parameters.target_modules": "lora_parameters.keys", "target_modules": "targets",
+    "lora_target_modules": "targets", "lora_target": "targets",
     "lora_parameters.r": "lora_parameters.rank", "lora_parameters.lora_alpha": "lora_parameters.alpha",
     "lora_parameters.lora_dropout": "lora_parameters.dropout",
     "num_epochs": "epochs", "num_train_epochs": "epochs", "max_steps": "iters", "lr": "learning_rate",

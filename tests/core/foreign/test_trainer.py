@@ -108,6 +108,14 @@ def test_what_a_file_leaves_out_is_as_its_trainer_has_it(text: str, trainer: str
         (AXOLOTL + "rl: simpo", {"train_mode": "cpo", "dpo_cpo_loss_type": "simpo", "simpo_gamma": 0.5,
                                  "cpo_alpha": 1.0, "beta": 0.1}),
         (AXOLOTL + "rl: orpo\norpo_alpha: 0.3", {"train_mode": "orpo", "beta": 0.3}),
+        (AXOLOTL + "rl: dpo\nrl_beta: 0", {"beta": 0.0}),
+        (AXOLOTL + "rl: orpo\norpo_alpha: 0", {"beta": 0.0}),
+        (AXOLOTL + "micro_batch_size: 2\nbatch_size: 16", {"batch_size": 2, "grad_accumulation_steps": 8}),
+        (AXOLOTL + "optimizer: adafactor\nadam_beta1: 0.8",
+         {"optimizer_config": {"adafactor": {"relative_step": False, "scale_parameter": False}}}),
+        (FACTORY + "optim: lion_32bit", {"optimizer_config": {"lion": {"betas": [0.9, 0.999]}}}),
+        (FACTORY + "optim: lion_32bit\nadam_beta2: 0.95", {"optimizer_config": {"lion": {"betas": [0.9, 0.95]}}}),
+        ("model_name: m\nr: 16\nfull_finetuning: true", {"fine_tune_type": "full"}),
         (AXOLOTL + "use_tensorboard: true", {"report_to": "tensorboard"}),
         ("base_model: m\ndatasets: []\nlearning_rate: '1e-5'", {"fine_tune_type": "full", "learning_rate": 1e-5}),
         ("model_name: m\nr: 16\nlora_alpha: 32\nmax_steps: 60\nrandom_state: 1",
@@ -131,6 +139,8 @@ def test_values_arrive_where_they_belong(text: str, expected: dict[str, Any]) ->
         (FACTORY + "pissa_init: true", "lora_parameters", "pissa_init"),
         (FACTORY + "learning_rate: fast", "learning_rate", "fast"),
         (FACTORY + "per_device_train_batch_size: 1000", "batch_size", "64"),
+        (FACTORY + "gradient_accumulation_steps: 0", "grad_accumulation_steps", "0"),
+        (AXOLOTL + "rl: dpo\nrpo_alpha: 1.0", "dpo_cpo_loss_type", "rpo_alpha"),
         (AXOLOTL + "rl: grpo", "train_mode", "rewards"),
         (AXOLOTL + "lora_modules_to_save: [lm_head]", "targets", "lora_modules_to_save"),
         (AXOLOTL + "peft_layers_to_transform: [0, 1]", "num_layers", "layers_to_transform"),
@@ -309,3 +319,81 @@ def test_a_method_that_is_no_word_is_refused() -> None:
 def test_a_name_that_is_too_long_names_nothing(tmp_path: Path) -> None:
     text = f"{UNSLOTH}data: {{dataset: {'d' * 300}}}\n"
     assert not parse_config(text, base=tmp_path).config.data
+
+
+# Of `axolotl.utils.schemas.datasets.SFTDataset`: what is of the rows, and what is of where they lie.
+OF_THE_ROWS = {
+    "message_property_mappings": {"role": "who", "content": "value"}, "message_field_role": "who",
+    "message_field_content": "words", "field_tools": "functions", "field_thinking": "thoughts",
+    "template_thinking_key": "think", "split_thinking": True, "conversation": "vicuna", "input_format": "x",
+    "input_transform": "y", "field_human": "h", "field_model": "m", "message_field_training": "t",
+    "message_field_training_detail": "d", "logprobs_field": "l", "temperature": 0.5,
+    "roles": {"assistant": ["bot"]}, "train_on_eos": "all", "drop_system_message": True,
+    "chat_template_jinja": "{{ x }}", "never_heard_of": 1,
+}  # fmt: skip
+OF_THE_PLACE = {
+    "ds_type": "json", "revision": "abc", "trust_remote_code": True, "preprocess_shards": 2,
+    "message_property_mappings": {"role": "from", "content": "value"}, "field_tools": "tools",
+    "train_on_eos": "turn",
+}  # fmt: skip
+
+
+def told_of_rows(tmp_path: Path, *sets: dict[str, Any] | str) -> str:
+    file = tmp_path / "c.json"
+    tree = {"base_model": "m", "adapter": "lora", "lora_r": 8, "lora_alpha": 16, "lora_target_linear": True}
+    file.write_text(json.dumps(tree | {"datasets": list(sets)}))
+    return " ".join(one.sentence() for one in load_config(file).problems if one.path in ("data", "data_format"))
+
+
+def test_each_word_of_a_data_set_about_its_rows_is_told(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").touch()
+    rows = {"path": "rows.jsonl", "type": "chat_template"}
+    said = told_of_rows(tmp_path, rows | OF_THE_ROWS)
+    assert [name for name in OF_THE_ROWS if f"`{name}: " not in said] == []
+    assert told_of_rows(tmp_path, rows | OF_THE_PLACE) == ""
+
+
+def test_of_several_data_sets_the_ways_of_each_are_told(tmp_path: Path) -> None:
+    rows = [{"path": name, "type": "chat_template"} for name in ("a.jsonl", "b.jsonl")]
+    assert "in different ways" not in told_of_rows(tmp_path, *rows)
+    assert "in different ways" in told_of_rows(tmp_path, rows[0], rows[1] | {"roles_to_train": ["user"]})
+    assert "mixes 2 data sets (a.jsonl, tatsu/alpaca)" in told_of_rows(tmp_path, rows[0], "tatsu/alpaca")
+
+
+def test_a_file_of_a_folder_is_found_and_not_its_folder_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for name in ("a.jsonl", "b.jsonl"):
+        (folder / name).touch()
+    file = tmp_path / "c.yaml"
+    file.write_text(AXOLOTL + "datasets: [{path: set, data_files: [a.jsonl], type: chat_template}]\n")
+    assert load_config(file).config.data == str(folder / "a.jsonl")
+    file.write_text(AXOLOTL + "datasets: [{path: set, data_files: [a.jsonl, b.jsonl], type: chat_template}]\n")
+    loaded = load_config(file)
+    assert loaded.config.data == ""
+    assert "names 2 files" in problems(loaded, "data")[0].message
+
+
+def test_what_says_which_weights_are_kept_is_told_where_some_are() -> None:
+    best = "load_best_model_at_end: true\nmetric_for_best_model: rouge\n"
+    [told] = problems(parse_config(AXOLOTL + best, name="c.yaml"), "final_adapter")
+    assert "`metric_for_best_model: rouge`" in told.message
+    for harmless in (best.replace("rouge", "eval_loss"), best.replace("true", "false")):
+        assert not problems(parse_config(AXOLOTL + harmless, name="c.yaml"), "final_adapter")
+
+
+def test_patience_without_the_distance_of_evaluations_is_told() -> None:
+    patience = AXOLOTL + "early_stopping_patience: 3\n"
+    assert problems(parse_config(patience, name="c.yaml"), "early_stopping.patience")
+    assert not problems(parse_config(patience + "eval_steps: 50\n", name="c.yaml"), "early_stopping.patience")
+
+
+def test_words_of_its_own_in_dataset_info_are_told(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").touch()
+    tags = {"role_tag": "from", "user_tag": "human", "assistant_tag": "bot"}
+    info = {"x": {"file_name": "rows.jsonl", "formatting": "sharegpt", "tags": tags, "split": "test"}}
+    (tmp_path / "dataset_info.json").write_text(json.dumps(info))
+    (tmp_path / "c.yaml").write_text(f"{FACTORY}dataset_dir: .\ndataset: x\n")
+    said = " ".join(one.message for one in problems(load_config(tmp_path / "c.yaml"), "data"))
+    assert "assistant_tag bot, split test" in said
+    assert "role_tag" not in said

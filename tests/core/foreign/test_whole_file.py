@@ -97,7 +97,7 @@ def read(tree: dict[str, Any], folder: Path) -> ForeignFile:
             {
                 "base_model": "m", "adapter": "lora", "lora_r": 8, "lora_alpha": 16, "lora_dropout": 0.05,
                 "lora_target_modules": ["q_proj", "v_proj"], "micro_batch_size": 2,
-                "gradient_accumulation_steps": 4, "batch_size": 8, "learning_rate": "2e-4", "num_epochs": 2,
+                "gradient_accumulation_steps": 4, "batch_size": 9, "learning_rate": "2e-4", "num_epochs": 2,
                 "lr_scheduler": "rex", "warmup_steps": 10, "optimizer": "paged_adamw_8bit", "adam_beta1": 0.8,
                 "adam_epsilon": 1e-06, "weight_decay": 0.1, "max_grad_norm": 0.5, "logging_steps": 5,
                 "eval_steps": 0.25, "save_steps": 20, "evals_per_epoch": 2, "saves_per_epoch": 0, "seed": 7,
@@ -138,10 +138,10 @@ def read(tree: dict[str, Any], folder: Path) -> ForeignFile:
                 "data warning 36: `datasets`: `name: x` is not used; all rows of the file are.",
                 "mask_turns error 36: `roles_to_train: ['user']`: only the assistant's turns are learned.",
                 "data warning 36: `train_on_eos: all` of `datasets` is not used.",
-                "data warning 36: `drop_system_message: True` of `datasets` is not used.",
                 "data warning 36: `field_input: in` of `datasets` is not used.",
                 "data warning 36: `roles: {'a': 1}` of `datasets` is not used.",
-                "batch_size warning 9: `batch_size: 8` is the total there; here the micro batch size and the "
+                "data warning 36: `drop_system_message: True` of `datasets` is not used.",
+                "batch_size warning 9: `batch_size: 9` is the total there; here the micro batch size and the "
                 "accumulation count.",
                 "schedule warning 12: `lr_scheduler: rex` is not there; linear is used instead.",
                 "optimizer note 14: `optimizer: paged_adamw_8bit` keeps its figures in few bits to save "
@@ -152,6 +152,8 @@ def read(tree: dict[str, Any], folder: Path) -> ForeignFile:
                 "number of iterations.",
                 "save_every note 23: `saves_per_epoch: 0` is a number of times an epoch; here it is a number "
                 "of iterations.",
+                "early_stopping.patience warning 26: `early_stopping_patience` counts evaluations, and how far "
+                "apart they are is not taken over. Set the iterations between evaluations (`steps_per_eval`).",
                 "data warning 44: `dataset_exact_deduplication: True` has no counterpart here: repeats are "
                 "told by the data's check, and stay.",
                 "train_mode warning 30: `plugins: ['x.Other']` has no counterpart here: there are no plugins.",
@@ -230,7 +232,7 @@ def read(tree: dict[str, Any], folder: Path) -> ForeignFile:
         (
             {
                 "base_model": "m", "adapter": "lora", "lora_r": 8, "lora_alpha": 16,
-                "datasets": [{"data_files": ["a", "b"], "path": ""}, 5], "rl": "simpo", "simpo_gamma": 0,
+                "datasets": [{"data_files": ["a", "b"], "path": ""}], "rl": "simpo", "simpo_gamma": 0,
                 "cpo_alpha": 0.2, "dpo_loss_type": "sigmoid",
             },
             {
@@ -243,8 +245,8 @@ def read(tree: dict[str, Any], folder: Path) -> ForeignFile:
                 "knows each model's own. Name them, such as q_proj, v_proj.",
                 "max_seq_length note -: Rows that are longer are cut here; axolotl leaves them out, or stops "
                 "at them.",
-                "data warning 5: `datasets`: it is no file that lies on this machine. Save it as JSONL or "
-                "Parquet, and name the file here.",
+                "data warning 5: `datasets` names 2 files; here it is one file or folder. Put the files into one "
+                "folder, and name that.",
                 "learning_rate warning -: The file names no `learning_rate`, which axolotl asks for.",
             ],
         ),
@@ -319,7 +321,7 @@ def read(tree: dict[str, Any], folder: Path) -> ForeignFile:
                 "valid_data warning 5: `eval_dataset` mixes 2 data sets (a, b); here it is one file or "
                 "folder. Put the files into one folder, and name that.",
                 "optimizer warning 8: The optimizer dion is not there; AdamW is used instead.",
-                "lora_rank warning 9: `lora_rank: 8` is not read here. See what LLaMA-Factory means by it.",
+                " note -: Not taken over, as they do not change what is learned here: lora_rank.",
             ],
         ),
         (
@@ -553,7 +555,7 @@ def test_what_a_file_leaves_out_is_told_with_what_it_then_is(tmp_path: Path) -> 
         ({"warmup_steps": 0}, "warmup", 0.0),
         ({"warmup_steps": 0, "warmup_ratio": 0.2}, "warmup", 0.2),
         ({"max_steps": -1}, "iters", None),
-        ({"gradient_accumulation_steps": 0}, "grad_accumulation_steps", 1),
+        ({"gradient_accumulation_steps": 0}, "grad_accumulation_steps", 0),
         ({"optim": "adam"}, "optimizer", "adamw"),
         ({"optim": "Paged_Lion_8bit"}, "optimizer", "lion"),
         ({"adam_beta1": 0.8, "adam_epsilon": 1}, "optimizer_config", {"adamw": {"eps": 1, "betas": [0.8, 0.999]}}),
@@ -636,14 +638,14 @@ def test_what_a_file_names_is_found_beside_it_above_it_or_as_it_is_written(tmp_p
     assert ForeignFile("axolotl", {}, "c.yaml", {}).place("x") is None
 
 
-def test_what_is_told_of_a_key_is_short_and_of_many_twelve_are_named() -> None:
+def test_what_is_told_of_a_key_is_short_and_of_many_each_is_named() -> None:
     keys = {f"k{number:02}": False for number in range(14)} | {"odd": "x" * 61, "fits": "x" * 60}
     found = ForeignFile("axolotl", keys, "c.yaml", {})
     found.finish(frozenset())
     assert [one.message for one in found.problems] == [
         f"`odd: {'x' * 57}…` is not read here.",
         f"`fits: {'x' * 60}` is not read here.",
-        f"Not taken over, as they do not change what is learned here: {', '.join(list(keys)[:12])} and 2 more.",
+        f"Not taken over, as they do not change what is learned here: {', '.join(list(keys)[:14])}.",
     ]
     assert not found.keys
     twelve = ForeignFile("axolotl", dict(list(keys.items())[:12]), "c.yaml", {})
