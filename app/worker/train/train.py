@@ -589,7 +589,7 @@ class _Training:
 
     def _tell_other_rate(self, planned: int | None) -> None:
         """A schedule reaches to the end: with another end than was planned, the rate is another from here on."""
-        if planned is None or planned == self.config.iters:
+        if planned is None or planned == self.config.iters or self.config.has_own_steps:
             return
         before, after = scalar(self.optimizer.learning_rate), rate_at(self.config, int(scalar(self.optimizer.step)))
         if math.isclose(before, after, rel_tol=RATE_ALIKE):
