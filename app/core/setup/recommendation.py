@@ -10,6 +10,7 @@ from app.core.config.train_config import DEFAULT_ALPHA, WITH_CORRECTION, TrainCo
 from app.core.language import grouped, tr
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity
+from app.core.setup.chosen_method import method_of
 from app.core.target.selection import Selection
 
 FEW_EXAMPLES = 50
@@ -133,7 +134,7 @@ def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> li
             )
         )
     warm = warmth(config, inspection)
-    if warm is None or inspection is None or TOO_COLD <= warm <= TOO_HOT:
+    if warm is None or inspection is None or _too_cold(config, inspection) <= warm <= TOO_HOT:
         return found
     each = tr(
         "Alpha {alpha:g} (scale {scale:g}) with a learning rate of {rate:g} is",
@@ -167,8 +168,20 @@ def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> li
     return [*found, Problem(SCALE_PATH, said, Severity.WARNING, hint)]
 
 
+def _own_rate(config: TrainConfig) -> float | None:
+    """The rate of a method that has one of its own, far below that of the rule, which is of supervised runs."""
+    return method_of(config).settings.get("learning_rate")
+
+
+def _too_cold(config: TrainConfig, inspection: Inspection) -> float:
+    """As much below the method's own rate as below that of supervised runs; tiny models learn nothing at either."""
+    own = _own_rate(config) if inspection.hidden_size >= _LEAST_WIDTH else None
+    return TOO_COLD * (own or LORA_RATE) / LORA_RATE
+
+
 def _suited(config: TrainConfig, inspection: Inspection) -> Suggestion:
-    """The learning rate that suits this model and alpha; of a tiny model, the scale that suits it and the rate."""
+    """The learning rate that suits this alpha and the model, or the method where that has its own; of a tiny model,
+    the scale that suits it and the rate."""
     rate = model_rate(inspection)
     if inspection.hidden_size < _LEAST_WIDTH:
         wanted = rate / config.highest_rate * DEFAULT_ALPHA / config.lora_parameters.rank
@@ -177,7 +190,12 @@ def _suited(config: TrainConfig, inspection: Inspection) -> Suggestion:
         return Suggestion(
             SCALE_PATH, value, tr("A model so small wants another alpha: its rate cannot make up for it.")
         )
-    alpha = adapter_alpha(config)
+    alpha, own = adapter_alpha(config), _own_rate(config)
+    if own is not None:
+        value = float(f"{DEFAULT_ALPHA * own / alpha:.2g}")
+        return Suggestion(
+            RATE_PATH, value, tr("{label} begins with {own:g}.", label=method_of(config).label, own=own)
+        )
     value = float(f"{DEFAULT_ALPHA * rate / alpha:.2g}")
     reason = tr(
         'For this model ({hidden_size:,} wide) and an alpha of {alpha:g}, the authors of "LoRA '
@@ -253,9 +271,10 @@ def _rate(config: TrainConfig, inspection: Inspection | None) -> list[Suggestion
         return [Suggestion(RATE_PATH, FULL_RATE, reason)] if rate > 5 * FULL_RATE else []
     warm = warmth(config, inspection)
     if warm is not None and inspection is not None:
-        near, far = (TOO_COLD, TOO_HOT) if inspection.hidden_size < _LEAST_WIDTH else (_NEAR, 1 / _NEAR)
+        is_rough = inspection.hidden_size < _LEAST_WIDTH or _own_rate(config) is not None
+        near, far = (_too_cold(config, inspection), TOO_HOT) if is_rough else (_NEAR, 1 / _NEAR)
         return [] if near <= warm <= far else [_suited(config, inspection)]
-    if rate < 0.3 * LORA_RATE and adapter_alpha(config) <= DEFAULT_ALPHA:
+    if _own_rate(config) is None and rate < 0.3 * LORA_RATE and adapter_alpha(config) <= DEFAULT_ALPHA:
         reason = tr(
             "LoRA trains best at about ten times the rate of full fine-tuning: {lora_rate:g}.", lora_rate=LORA_RATE
         )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.core.config.train_config import TrainConfig
+from app.core.method.table import METHODS
 from app.core.model.inspection import Inspection
 from app.core.problem import Severity
 from app.core.setup.recommendation import (
@@ -55,6 +56,23 @@ def suggested(chosen: TrainConfig, **facts: Any) -> dict[str, Any]:
 def test_by_data_set_size(examples: int, targets: str, rank: int, expected: dict[str, Any]) -> None:
     chosen = config(targets=targets, lora_parameters__rank=rank)
     assert suggested(chosen, examples=examples) == expected
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.is_stock])
+@pytest.mark.parametrize(
+    ("hidden_size", "model_type"), [(896, "qwen2"), (3584, "qwen3"), (2048, "llama"), (8192, "")]
+)
+def test_a_methods_own_rate_is_not_called_low(name: str, hidden_size: int, model_type: str) -> None:
+    """The rule is of supervised runs: its rate, some fifty times as high, makes a model forget how to speak."""
+    model = wide(hidden_size, model_type)
+    chosen = TrainConfig().with_values(dict(METHODS[name].settings))
+    assert check_scale(chosen, model) == []
+    assert "learning_rate" not in suggested(chosen, inspection=model)
+    assert "learning_rate" not in suggested(chosen)
+    [found] = check_scale(chosen.with_value("learning_rate", 1e-8), model)
+    assert found.hint == "Raise the learning rate, to 1e-05 for example."
+    [found] = check_scale(chosen.with_value("learning_rate", 1e-2), model)
+    assert found.hint == "Lower the learning rate, to 1e-05 for example."
 
 
 def test_every_suggestion_can_be_applied() -> None:
