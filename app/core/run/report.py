@@ -33,13 +33,14 @@ from app.core.run.folder import RunDir
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary, summary_of
 from app.core.setup.config_file import dump_config
+from app.core.setup.duration import extent_of
 from app.core.system.atomic_file import write_text
 from app.core.system.title import path_title
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from app.core.protocol.event import NeutralMeasured
+    from app.core.protocol.event import NeutralMeasured, Started
 
 SUFFIXES = (".html", ".md")
 SHOWN_ROWS = 40  # validations and checkpoints of a long run: the last ones
@@ -200,16 +201,7 @@ def _figures(summary: RunSummary, reader: RunReader) -> Rows:
     if started is not None:
         rows.append((tr("Trained"), _trained_text(started.trainable_parameters, started.total_parameters)))
         rows.append((tr("Adapted modules"), count_text(started.adapted_modules)))
-        rows.append(
-            (
-                tr("Examples"),
-                tr(
-                    "{train_examples:,} to train on, {valid_examples:,} to validate",
-                    train_examples=started.train_examples,
-                    valid_examples=started.valid_examples,
-                ),
-            )
-        )
+        rows.append((tr("Examples"), _examples_text(reader.run, started)))
     if reader.history.last_report is not None:
         rows.append((tr("Trained tokens"), count_text(reader.history.last_report.trained_tokens)))
         rows.append((tr("Speed"), token_rate_text(summary.tokens_per_second)))
@@ -217,6 +209,27 @@ def _figures(summary: RunSummary, reader: RunReader) -> Rows:
         rows.append((tr("Time"), duration_text(summary.elapsed_s)))
     rows.append((tr("On disk"), bytes_text(summary.size_bytes)))
     return rows
+
+
+def _examples_text(run: RunDir, started: Started) -> str:
+    """How many examples train, and how many of the others its validations measured: always the same ones."""
+    train, valid = started.train_examples, started.valid_examples
+    try:
+        measured = extent_of(run_config(run), started.iterations, train, valid).measured
+    except UnusableError:  # told in the place of the config
+        measured = valid
+    if measured >= valid:
+        return tr(
+            "{train_examples:,} to train on, {valid_examples:,} to validate",
+            train_examples=train,
+            valid_examples=valid,
+        )
+    return tr(
+        "{train_examples:,} to train on, {measured:,} of {valid_examples:,} to validate",
+        train_examples=train,
+        measured=measured,
+        valid_examples=valid,
+    )
 
 
 def neutral_words(measured: NeutralMeasured | None) -> str:

@@ -233,6 +233,30 @@ def pairs(section: Section) -> dict[str, str]:
     return {name: value for name, value in section.rows}  # noqa: C416  # so that a row of three fails
 
 
+@pytest.mark.parametrize(
+    "batches, size, said",
+    [(3, 2, "6 of 20 to validate"), *((batches, 2, ", 20 to validate") for batches in (10, 25, -1))],
+)
+def test_of_the_examples_to_validate_those_are_told_that_were_measured(
+    tmp_path: Path, batches: int, size: int, said: str
+) -> None:
+    config = TrainConfig().with_values({"val_batches": batches, "batch_size": size})
+    run = prepare_run(config, tmp_path / "run")
+    began = event.Started(
+        iterations=4, iterations_per_epoch=10, train_examples=640, valid_examples=20, trainable_parameters=64,
+        total_parameters=1000, adapted_modules=4,
+    )  # fmt: skip
+    run.events.write_text(f"{began.to_line()}\n")
+    reader = RunReader(run)
+    reader.read()
+    figures = next(part for part in make_report(reader).sections if part.title == "Figures")
+    assert pairs(figures)["Examples"].endswith(said)
+    run.config.write_text("[: {")  # what was measured is not known any more
+    assert pairs(next(p for p in make_report(reader).sections if p.title == "Figures"))["Examples"].endswith(
+        ", 20 to validate"
+    )
+
+
 def test_every_figure_of_a_long_run_is_that_of_its_events(tmp_path: Path) -> None:
     reader = long_run(tmp_path / "run")
     report = make_report(reader)
