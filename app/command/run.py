@@ -274,7 +274,7 @@ def _row(summary: RunSummary) -> list[str]:
     done = f"{summary.iteration:,} of {summary.iterations:,}"
     given = load_note(summary.run).name
     name = f"{given} ({summary.run.name})" if given else summary.run.name
-    return [name, summary.state, base, summary.method, done, loss, speed]
+    return [name, summary.state, base, summary.method or "–", done, loss, speed]
 
 
 def _facts(summary: RunSummary, run: RunDir) -> list[tuple[str, str]]:

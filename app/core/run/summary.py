@@ -209,10 +209,10 @@ def _config_facts(run: RunDir) -> tuple[dict[str, Any], str]:
     return {
         "name": text("adapter_name") if not fault else run.name,
         "base": text("model"),
-        "method": _method(text),
+        "method": _method(text) if not fault else "",  # the defaults are not what ran
         "data": text("data"),
-        "targets": _short_names(keys) if isinstance(keys, list) else text("targets"),
-        "iterations": iterations if isinstance(iterations, int) else 0,
+        "targets": "" if fault else _short_names(keys) if isinstance(keys, list) else text("targets"),
+        "iterations": iterations if isinstance(iterations, int) and not fault else 0,
     }, fault
 
 

@@ -69,9 +69,9 @@ RUN_COLUMNS = (
     ),
     Column("created", tr("Started"), 104, lambda s: created_text(s.created), lambda s: s.created),
     Column("base", tr("Base model"), 136, lambda s: short_path(s.base), lambda s: short_path(s.base).casefold()),
-    Column("method", tr("Method"), 92, lambda s: method_text(s.method), lambda s: s.method),
+    Column("method", tr("Method"), 92, lambda s: method_text(s.method) or ABSENT, lambda s: s.method),
     Column("data", tr("Data"), 124, lambda s: short_path(s.data), lambda s: short_path(s.data).casefold()),
-    Column("targets", tr("Targets"), 92, lambda s: s.targets, lambda s: s.targets.casefold()),
+    Column("targets", tr("Targets"), 92, lambda s: s.targets or ABSENT, lambda s: s.targets.casefold()),
     Column(
         "parameters",
         tr("Parameters"),

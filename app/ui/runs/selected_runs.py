@@ -140,7 +140,10 @@ class SelectedRuns(QFrame):
         readable = [(name, config) for name, config in configs if config is not None]
         found_differences = config_differences([config for _, config in readable]) if len(readable) > 1 else []
         self.differences.show([name for name, _ in readable], found_differences)
-        self._same.setVisible(not found_differences)
+        unread = [name for name, config in configs if config is None]
+        self._unread.setText(tr("Left out, as their config cannot be read: {names}.", names=", ".join(unread)))
+        self._unread.setVisible(bool(unread))
+        self._same.setVisible(len(readable) > 1 and not found_differences)
         self._difference_view.setVisible(bool(found_differences))
 
     # -- building ---------------------------------------------------------------------------------------------
@@ -181,8 +184,15 @@ class SelectedRuns(QFrame):
         self._same.hide()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
+        self._unread = QLabel(page)
+        self._unread.setObjectName("runs.unread")
+        theme.set_role(self._unread, role="warning")
+        self._unread.setWordWrap(True)
+        self._unread.hide()
+        layout.addWidget(self._unread)
         layout.addWidget(self._difference_view)
         layout.addWidget(self._same)
+        layout.addStretch(0)
         return page
 
     def _no_choice(self) -> QLabel:

@@ -167,7 +167,9 @@ def test_a_summary_takes_the_best_validation_and_the_last_report(tmp_path: Path)
 def test_a_run_with_a_broken_config_is_listed_all_the_same(tmp_path: Path) -> None:
     run = prepare_run(TrainConfig(), tmp_path / "r")
     run.config.write_text("a: [")
-    assert "cannot be read" in summarize(run).message
+    found = summarize(run)
+    assert "cannot be read" in found.message
+    assert (found.method, found.targets, found.iterations) == ("", "", 0)  # what a default is says nothing of it
 
 
 def test_runs_are_found_by_path_name_and_part(tmp_path: Path) -> None:

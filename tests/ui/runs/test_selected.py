@@ -330,6 +330,9 @@ def test_runs_that_cannot_be_read_are_told_or_left_out_and_only_so_many_are_laid
     read(qtbot, card)
     heads = [card.differences.headerData(place, Qt.Orientation.Horizontal) for place in range(2)]
     assert (heads, card.differences.rowCount(), card.differences.columnCount()) == (["Field", "a"], 0, 2)
+    unread, same = child(card, QLabel, "runs.unread"), card._same
+    assert (unread.isHidden(), unread.text()) == (False, "Left out, as their config cannot be read: b.")
+    assert same.isHidden(), "one alone is the same as nothing"
     card.show_runs(runs[1:] * 21)
     assert (limit.isHidden(), limit.text()) == (False, "The first 20 of 21 selected runs")
     card.show_runs(runs[1:] * 20)
