@@ -108,7 +108,7 @@ def list_entries(
         head = {"mode": state.mode, "worked": queue.is_worked(), "note": state.note, "when_done": state.when_done}
         output.say_json(head | {"entries": [_tree(one) for one in shown]})
     elif shown:
-        rows = [[one.id, one.state, one.name, one.setup, _outcome(one)] for one in shown]
+        rows = [[one.id, one.state, one.name, one.setup, one.outcome] for one in shown]
         output.table(["id", "state", "name", "setup", ""], rows)
         output.say(mode)
     else:
@@ -427,8 +427,4 @@ def _tell_state(state: QueueState, as_json: bool) -> int:
 
 def _tree(one: QueueEntry) -> dict[str, Any]:
     """An entry as plain JSON; its config is in the run's folder once there is one."""
-    return one.model_dump(exclude={"config"})
-
-
-def _outcome(one: QueueEntry) -> str:
-    return one.message.splitlines()[0] if one.message else ""
+    return one.model_dump(exclude={"config"}) | {"data_changed": one.has_other_data}

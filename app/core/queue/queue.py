@@ -89,6 +89,13 @@ class QueueEntry(SpokenPart, _Kept):
     def is_ended(self) -> bool:
         return self.state in ENDED
 
+    @property
+    def outcome(self) -> str:
+        """What it came to, in a line; what it was trained on, where that is not what was queued."""
+        said = self.message.splitlines()[0] if self.message else ""
+        other = tr("the data was changed since it was queued") if self.has_other_data else ""
+        return joined((said, other), " · ")
+
     def load(self) -> TrainConfig:
         """The setup; raises `UnusableError` if this Luthier cannot read it any more."""
         return parse_config(self.config, name=self.name).config

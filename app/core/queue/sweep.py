@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.core.config.spec import field_specs
-from app.core.config.train_config import FieldSpec, TrainConfig
+from app.core.config.train_config import DEFAULT_TARGETS, FieldSpec, TrainConfig
 from app.core.data.report import DataReport
 from app.core.language import tr
 from app.core.method.table import PATHS
@@ -21,6 +21,7 @@ from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.quantity import no_number_text
 from app.core.queue.data_stamp import data_stamp
 from app.core.queue.queue import QueueEntry, make_entry
+from app.core.run.name import BETWEEN, run_name
 from app.core.run.summary import RunSummary
 from app.core.setup import plan
 from app.core.setup.check import check_config
@@ -160,12 +161,13 @@ def expand(config: TrainConfig, axes: Sequence[SweepAxis]) -> list[Variant]:
     found = []
     for combination in itertools.product(*(axis.values for axis in axes)):
         values = dict(zip((axis.path for axis in axes), combination, strict=True))
-        name = _own_name(config.adapter_name, values, names)
-        names.add(name)
         freed: dict[str, Any] = {"epochs": None} if "iters" in values and "epochs" not in values else {}
         if RANK_PATH in values:
             freed |= rank_values(config, values[RANK_PATH])  # alpha stays, as in the form; a scale that varies wins
-        found.append(Variant(name, values, config.with_values(freed | values | {"adapter_name": name})))
+        varied = config.with_values(freed | values)
+        name = _own_name(*_name_parts(config, varied, values), names)
+        names.add(name)
+        found.append(Variant(name, values, varied.with_value("adapter_name", name)))
     return found
 
 
@@ -307,6 +309,22 @@ def _axis_problems(config: TrainConfig, axes: Sequence[SweepAxis]) -> list[Probl
             )
         )
     return problems
+
+
+def _name_parts(
+    config: TrainConfig, varied: TrainConfig, values: Mapping[str, Any]
+) -> tuple[str, Mapping[str, Any]]:
+    """What a variant's name begins with, and the values that follow.
+
+    A name that was made of the setup is made anew: it would tell the rank and the rate of another.
+    """
+    if config.adapter_name != run_name(config):
+        return config.adapter_name, values
+    usual = method_of(varied).settings.get("learning_rate", TrainConfig.model_fields["learning_rate"].default)
+    follows = {"learning_rate": usual, "targets": DEFAULT_TARGETS}
+    head = run_name(varied.with_values({path: value for path, value in follows.items() if path in values}))
+    tells_rank = any(part.split(" ")[-1] == f"r{varied.lora_parameters.rank}" for part in head.split(BETWEEN))
+    return head, {path: value for path, value in values.items() if path != RANK_PATH or not tells_rank}
 
 
 def _own_name(base: str, values: Mapping[str, Any], taken: set[str]) -> str:

@@ -93,7 +93,7 @@ class QueueTable(TableModel):
         if one.state == "waiting" and one.created and not one.message:
             return since_text(one.created)
         if one.state != "running":
-            return one.message
+            return one.outcome
         current = self._queue.current
         if current is None or current.id != one.id:
             return tr("In another process") if self._queue.is_elsewhere else tr("Interrupted")

@@ -144,6 +144,10 @@ def test_an_entry_knows_whether_its_data_is_what_was_queued(folder: Path) -> Non
     assert second is not None
     assert second.entry.has_other_data
     assert [one.has_other_data for one in queue.read().entries] == [False, True]
+    queue.settle(second.entry.id, "done", "Best validation loss 1.250\nand more")
+    assert [one.outcome for one in queue.read().entries] == [
+        "", "Best validation loss 1.250 · the data was changed since it was queued"
+    ]  # fmt: skip
 
 
 def test_what_begins_anew_is_queued_with_the_data_as_it_is_and_what_goes_on_is_not(folder: Path) -> None:

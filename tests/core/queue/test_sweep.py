@@ -18,6 +18,7 @@ from app.core.queue import sweep
 from app.core.queue.queue import QueueEntry
 from app.core.queue.sweep import SweepAxis, SweepResult, Variant
 from app.core.run.folder import RunDir
+from app.core.run.name import run_name
 from app.core.run.summary import RunSummary, summarize
 
 BASE = TrainConfig(model="/m", data="/d", adapter_name="friendly")
@@ -254,3 +255,26 @@ def test_errors_of_many_variants_name_three_of_them() -> None:
     assert found == [Problem("seed", "seed 0; seed 1; seed 2 …: It is odd.", hint="Change it.")]
     found = sweep.variant_errors(variants, [[odd]] * 3 + [[]] * 2)
     assert [one.message for one in found] == ["seed 0; seed 1; seed 2: It is odd."]
+
+
+def test_a_name_that_was_made_tells_of_its_own_variant() -> None:
+    """``r8`` of the form's rank stood in the name of the run with rank 4, and a rate beside another."""
+    made = TrainConfig(model="/base", data="/faq", learning_rate=3e-4)
+    made = made.with_values({"lora_parameters.rank": 8})
+    made = made.with_value("adapter_name", run_name(made))
+    assert made.adapter_name == "base · faq · r8 · lr 0.0003"
+    ranks, rates = sweep.parse_axis("lora_parameters.rank", "4, 8"), sweep.parse_axis("learning_rate", "1e-4, 1e-3")
+    assert [one.name for one in sweep.expand(made, [ranks])] == [
+        "base · faq · r4 · lr 0.0003", "base · faq · r8 · lr 0.0003"
+    ]  # fmt: skip
+    assert [one.name for one in sweep.expand(made, [ranks, rates])] == [
+        "base · faq · r4_lr1e-4", "base · faq · r4_lr0.001", "base · faq · r8_lr1e-4", "base · faq · r8_lr0.001"
+    ]  # fmt: skip
+    full = made.with_value("fine_tune_type", "full")
+    kinds = sweep.parse_axis("fine_tune_type", "lora, full")
+    full = full.with_value("adapter_name", run_name(full))
+    assert [one.name for one in sweep.expand(full, [kinds, rates])][::2] == [
+        "base · faq · r8_lora_lr1e-4", "base · faq · full_full_lr1e-4"
+    ]  # fmt: skip
+    plain = TrainConfig()  # neither model nor data: its name is nobody's making
+    assert [one.name for one in sweep.expand(plain, [ranks])] == ["mlx_finetune_rank4", "mlx_finetune_rank8"]
