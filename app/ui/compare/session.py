@@ -55,9 +55,11 @@ class CompareSession(QObject):
 
     @property
     def progress(self) -> tuple[int, int]:
-        """How many answers of the pages in progress have ended, and how many there are."""
+        """How many answers of the pages in progress have come to their end, and how many there are; those that
+        were stopped have not."""
         replies = [reply for page in self._asked for reply in page.last.replies]
-        return sum(reply.last is not None for reply in replies), len(replies)
+        ended = (reply.last for reply in replies)
+        return sum(last is not None and last.finish_reason != "stopped" for last in ended), len(replies)
 
     def is_answering(self, page: Conversation | None) -> bool:
         """Whether answers of this page are still to come."""

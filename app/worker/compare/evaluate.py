@@ -19,6 +19,7 @@ are the examples whose loss changed most, with their text. ``cut`` examples are 
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -44,6 +45,7 @@ from app.core.protocol.job import EvaluateJob
 from app.core.quantity import plural
 from app.core.run.folder import RunDir
 from app.core.run.summary import summarize
+from app.core.setup.config_file import load_config
 from app.worker.batch.examples import Examples
 from app.worker.compare.score import Scoring, scoring_of
 from app.worker.data.tokenized import tokenize_config
@@ -95,6 +97,8 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
     held_out = held_out_rows(config, data, job_dir, tokenizer, reporter)
     usable = Examples.of(held_out.examples, config.max_seq_length)
     _tell_cut(channel, usable, config.max_seq_length)
+    for name in names:
+        _tell_otherwise(channel, name, config, int(held_out.examples.lengths.max()))
     scoring = scoring_of(job, config, held_out.exchanges)
     if scoring is not None and scoring.left_out:
         channel.emit(event.Warned(message=scoring.left_out))
@@ -151,6 +155,27 @@ class _Neutral:
 
     def as_dict(self) -> dict[str, Any]:
         return {"source": self.source, "tokens": int(self.token_set.trained.sum()), "base_loss": self.base_loss}
+
+
+def _tell_otherwise(channel: Channel, name: Path | None, config: TrainConfig, longest: int) -> None:
+    """Where a run was trained on other tokens of such examples than are measured: its own figures are others."""
+    run = candidate_of(name).run if name is not None else None
+    try:
+        own = load_config(RunDir(run).config).config if run is not None else config
+    except (UnusableError, OSError):
+        return
+    paths = ["mask_prompt", "mask_turns"] if own.mask_prompt or config.mask_prompt else []
+    if longest > min(own.max_seq_length, config.max_seq_length):
+        paths.append("max_seq_length")
+    paths = [path for path in paths if getattr(own, path) != getattr(config, path)]
+    if not paths or own.train_mode != "sft":
+        return
+    trained, measured = (
+        ", ".join(f"{path}: {json.dumps(getattr(one, path))}" for path in paths) for one in (own, config)
+    )
+    said = tr("{name} was trained with {trained}, and is measured with {measured}.", name=name, trained=trained,
+              measured=measured)  # fmt: skip
+    channel.emit(event.Warned(message=said))
 
 
 def _forgot(neutral: _Neutral | None, model: nn.Module, adapter: Adapter | None) -> float | None:

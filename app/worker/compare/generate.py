@@ -29,7 +29,7 @@ from app.worker.model.adapter_switch import Adapter, AdapterSwitch
 from app.worker.model.loading import load_model
 from app.worker.process.channel import Channel
 from app.worker.token.template_limit import limited_template
-from app.worker.token.tokenizer import top_k_problems
+from app.worker.token.tokenizer import control_texts, top_k_problems
 
 ASKED_TOGETHER = 64  # questions of a set: the first ones have all their answers long before a long set has ended
 
@@ -87,6 +87,7 @@ class AnswerServer:
         self._waiting: deque[Command] = deque()
         channel.refuse = self._refuse
         self._said: set[str] = set()
+        self._control = control_texts(getattr(tokenizer, "_tokenizer", tokenizer))
         self._is_ending = False  # somebody asked to stop what is being answered
 
     def run(self) -> None:
@@ -258,6 +259,7 @@ class AnswerServer:
         turns = [{key: _clean(value) for key, value in turn.items()} for turn in given]
         templated = self._tokenizer.has_chat_template and not question.raw
         if templated:
+            self._warn_of_control(turns)
             text = self._templated(turns)
         else:
             text = "\n".join(turn["content"] for turn in turns)
@@ -280,6 +282,18 @@ class AnswerServer:
         except Exception as error:  # a template is a program of the model's author and may raise anything
             said = tr("The model's chat template refuses this conversation: {error}.", error=error)
             raise UnusableError([Problem("messages", said)]) from error
+
+    def _warn_of_control(self, turns: list[dict[str, str]]) -> None:
+        """A text that ends a turn does so in a prompt, too: what stands behind it is no longer said by who asks."""
+        given = "\n".join(turn["content"] for turn in turns if turn["role"] != "assistant")
+        for name in self._control:
+            if name in given:
+                self._warn_once(
+                    tr(
+                        "The prompt holds “{name}”, which the model reads as a control token, not as text.",
+                        name=name,
+                    )
+                )
 
     def _warn_of_length(self, tokens: int) -> None:
         limit = getattr(getattr(self._model, "args", None), "max_position_embeddings", None)

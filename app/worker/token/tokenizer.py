@@ -150,6 +150,13 @@ def special_texts(tokenizer: Any) -> list[str]:
     return [*added, *map(str, tokenizer.all_special_tokens)]
 
 
+def control_texts(tokenizer: Any) -> list[str]:
+    """The texts that are read as tokens which steer the model, wherever they stand, such as ends of turns."""
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    special = [str(token) for token in added if getattr(token, "special", False)]
+    return [text for text in dict.fromkeys([*special, *map(str, tokenizer.all_special_tokens)]) if text.strip()]
+
+
 def beyond(tokenizer: Any, tokens: npt.NDArray[np.int32], rows: int) -> str:
     """What is wrong with tokens that an embedding of so many rows does not know all of; empty if it does."""
     if not rows or not len(tokens) or int(tokens.max()) < rows:

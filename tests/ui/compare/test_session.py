@@ -147,3 +147,14 @@ def test_of_a_question_that_was_stopped_what_was_said_stays(
     assert ([page.answers for page in session.pages][1:], session.place) == ([["1", "2"], ["3", "4"]], 1)
     session.stop()
     assert len(workers[1].commands) == 1, "nothing is asked"
+
+
+def test_what_was_stopped_is_not_counted_as_answered(session: CompareSession, workers: list[FakeWorker]) -> None:
+    ask(session, "a?", "b?")
+    counts: list[tuple[int, int]] = []
+    session.replied.connect(lambda *_: counts.append(session.progress))
+    workers[0].say(event.Ready())
+    reasons = {(1, 0): "stop", (1, 1): "length", (2, 0): "stopped", (2, 1): "stopped"}
+    for (request, column), reason in reasons.items():
+        workers[0].say(event.Answered(request=request, column=column, text="x", done=True, finish_reason=reason))
+    assert counts == [(1, 4), (2, 4), (2, 4), (2, 4)]

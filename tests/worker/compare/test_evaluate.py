@@ -289,3 +289,18 @@ def test_what_offers_or_calls_tools_is_not_scored_without_them(tmp_path: Path) -
     whole = scoring_of(job, TrainConfig(), found[:1])
     assert whole is not None
     assert whole.left_out == ""
+
+
+def test_a_run_that_was_trained_on_other_tokens_than_are_measured_is_named(place: Path, tmp_path: Path) -> None:
+    adapters = [tmp_path / name / "adapters" for name in ("answers", "alike", "dpo")]
+    modes = ["mask_prompt: true\nmax_seq_length: 40", "max_seq_length: 512", "mask_prompt: true\ntrain_mode: dpo"]
+    for adapter, config in zip(adapters, modes, strict=True):
+        shutil.copytree(place / "lora", adapter)
+        (adapter.parent / "config.yaml").write_text(f"model: {place / 'base'}\n{config}\n")
+    events = run(
+        place, tmp_path, adapters=[None, *map(str, adapters)], config={"max_seq_length": 1024, "neutral_tokens": 0}
+    )
+    assert [found.message for found in events if isinstance(found, event.Warned)] == [
+        f"{adapters[0]} was trained with mask_prompt: true, max_seq_length: 40, and is measured with "
+        "mask_prompt: false, max_seq_length: 1024."
+    ]

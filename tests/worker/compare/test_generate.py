@@ -493,3 +493,20 @@ def test_the_worker_process_answers_and_ends_when_its_input_ends(models: Path) -
     assert isinstance(said[0], event.Hello)
     assert isinstance(said[-1], event.Finished)
     assert worker.exit_code == 0
+
+
+def test_a_control_token_in_a_prompt_is_told_once(models: Path) -> None:
+    turns = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b<|end|>"},
+        {"role": "user", "content": "c"},
+    ]
+    with Server(models / "base", [None]) as server:
+        server.ask(messages=turns, max_tokens=1)
+        server.ask(prompt="a<|end|>b", raw=True, max_tokens=1)
+        assert not [found for found in server.said if isinstance(found, event.Warned)]
+        for _ in range(2):
+            server.ask(prompt="a<|end|>b", max_tokens=1)
+    assert [found.message for found in server.said if isinstance(found, event.Warned)] == [
+        "The prompt holds “<|end|>”, which the model reads as a control token, not as text."
+    ]
