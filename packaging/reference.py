@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT)]
 from typer.main import get_command
 
 from app.command.output import exit_code_text
-from app.command.verb import VERBS
+from app.command.verb import EACH_LINE, VERBS
 from app.core.config.field import FieldSpec
 from app.core.config.spec import field_specs
 from app.core.method.method import Method
@@ -116,8 +116,8 @@ def command_page() -> str:
     return _page(
         "The command line",
         "`luthier FILE…` opens the window; with a verb the work is done here. With `--json` a verb prints one JSON "
-        "object (`train` and `resume`: [events](event.md), one a line) and nothing else; one that could not be "
-        f"done has `error` and, where something is at fault, `problems`. {exit_code_text()}",
+        f"object ({EACH_LINE}: one a line, of a run its [events](event.md)) and nothing else; one that could not "
+        f"be done has `error` and, where something is at fault, `problems`. {exit_code_text()}",
         *parts,
     )
 

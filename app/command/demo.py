@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -116,6 +118,7 @@ def demo(
 ) -> int:
     """Trains the bundled starter model on the bundled data and measures base against tuned, in about a minute."""
     from app.command.train import make_run
+    from app.core.run.folder import missing_folders
     from app.core.run.name import with_name
     from app.core.setup.config_file import load_config
     from app.core.system.starter import demo_config
@@ -124,10 +127,12 @@ def demo(
     started = time.monotonic()
     loaded = load_config(demo_config())
     config = with_name(loaded.config, loaded.named)
+    new = missing_folders(run_dir.expanduser()) if run_dir is not None else None
     run = make_run(config, run_dir)
     last = _train(run, as_json)
     if last.reason == "stopped":
-        raise FailedError(f"Stopped before the end, so nothing was measured. The run is in {run.path}.")
+        said = "Stopped before the end, so nothing was measured."
+        raise FailedError(f"{said} {_what_is_left(run, last, [run.path] if new is None else new)}")
     trained_s = time.monotonic() - started
     measurement = measure_style(run, config)
     figures = _figures(run, measurement) | {"train_s": trained_s, "elapsed_s": time.monotonic() - started}
@@ -153,8 +158,23 @@ def _train(run: RunDir, as_json: bool) -> Any:
         with TrainProgress() as progress:
             last = work(run, progress.show)
     if isinstance(last, event.Failed):
-        raise failure(last)
+        if last.unusable:
+            raise failure(last)
+        raise FailedError(f"{last.text} {_what_is_left(run, last, ())}")
     return last
+
+
+def _what_is_left(run: RunDir, last: Event, new: Iterable[Path]) -> str:
+    """What became of a run that did not come to its end; of one that trained nothing, the folder goes as well."""
+    from app.command.train import clear_run, has_trained
+    from app.core.protocol import event
+
+    if isinstance(last, event.Finished) and not has_trained(run, last):
+        clear_run(run, new)
+        return "Nothing was trained, and nothing is left of the run."
+    folder = shlex.quote(str(run.path))
+    goes_on = f"`luthier resume {folder}` goes on with it, `luthier runs delete {folder}` removes it"
+    return f"The run is in {run.path}: {goes_on}."
 
 
 def _ignore(_: Event) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from app import __version__
 from app.command import output
 from app.command.output import DONE, FAILED, UNUSABLE, exit_code_text
-from app.command.verb import VERBS, Verb
+from app.command.verb import EACH_LINE, VERBS, Verb
 from app.core.launch.alert import alert_if_unseen
 from app.core.launch.start import own_folder, prepare_start
 from app.core.problem import Problem, UnusableError
@@ -88,15 +88,19 @@ def _without_verb(arguments: list[str]) -> int:
         output.say(help_text())
         return DONE
     if first == "--version":
-        output.say(f"luthier {__version__}")
+        if "--json" in arguments:
+            output.say_json({"luthier": __version__})
+        else:
+            output.say(f"luthier {__version__}")
         return DONE
-    if first == "--selftest" and len(arguments) <= 2:
+    words = [word for word in arguments if word != "--json"]  # which says in what form faults are told
+    if first == "--selftest" and len(words) <= 2:
         from app.command.health.selftest import selftest
 
-        return selftest(*(Path(word).expanduser() for word in arguments[1:]))
-    if missing := [word for word in arguments if not Path(word).expanduser().exists()]:
+        return selftest(*(Path(word).expanduser() for word in words[1:]))
+    if missing := [word for word in words or arguments if not Path(word).expanduser().exists()]:
         raise UnusableError([_unknown(word) for word in missing])
-    files = [str(Path(word).expanduser().resolve()) for word in arguments]
+    files = [str(Path(word).expanduser().resolve()) for word in words]
     prepare_start()
     gc.disable()  # whatever is made until the window stands there stays; then it collects by itself
     from app.ui.window.application import run_window
@@ -119,7 +123,7 @@ def help_text() -> str:
         "       luthier VERB [ARGUMENTS]  does it here; `luthier VERB --help` tells more\n"
         "       luthier --selftest [FILE] whether this copy works; a report in JSON\n\n"
         f"{verbs}\n\n"
-        "With --json a verb prints one JSON object (train, resume, attach: event lines) on stdout, nothing else.\n"
+        f"With --json a verb prints one JSON object on stdout ({EACH_LINE}: one a line), and nothing else.\n"
         f"{exit_code_text()}"
     )
 

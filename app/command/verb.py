@@ -17,6 +17,9 @@ class Verb:
     speaks_events: bool = False
 
 
+# What goes on while it speaks: with --json an object a line, as it comes.
+EACH_LINE = "train, resume, attach, queue run, remote watch"
+
 VERBS = {
     "demo": Verb("app.command.demo", "train the bundled starter model and measure it, start to end"),
     "inspect": Verb("app.command.inspect", "what would be trained in a model, exactly"),

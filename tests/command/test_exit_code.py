@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,9 +22,10 @@ from app.command.verb import VERBS
 from app.core.config.train_config import TrainConfig
 from app.core.live.training_list import listed
 from app.core.protocol.client import WorkerClient
-from app.core.protocol.event import Event, Started
+from app.core.protocol.event import Event, Started, TrainReported
 from app.core.replica.hostfile import RUN_HOSTS
 from app.core.run.folder import RunDir, prepare_run
+from app.core.system import starter
 from app.core.tracker.tracking import LOG_FOLDER
 from tests import ROOT
 from tests.command.conftest import CONFIG, PROGRAM, Luthier
@@ -162,6 +164,41 @@ def test_a_run_that_is_stopped_before_it_trains_leaves_nothing(
     assert list((home / "data" / "runs").iterdir()) == []
     assert not (tmp_path / "new").exists()
     assert [path.name for path in (tmp_path / "mine").iterdir()] == [".DS_Store"]
+
+
+@pytest.fixture
+def endless_demo(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo on a tiny model that ends only when it is stopped."""
+    root = tmp_path / "starter"
+    shutil.copytree(place / "model", root / "model")
+    shutil.copytree(place / "data", root / "data")
+    endless = {"iters": 100_000, "steps_per_report": 1, "early_stopping": {"enabled": False}}
+    (root / "demo.yaml").write_text(json.dumps(CONFIG | endless))
+    monkeypatch.setattr(starter, "starter_dir", lambda: root)
+
+
+@pytest.mark.usefixtures("endless_demo")
+def test_a_demo_that_is_stopped_says_what_is_left_of_it(
+    luthier: Luthier, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press_at(Event, monkeypatch)
+    for more in ((), ("--run-dir", "new/run")):
+        said = luthier("demo", *more, code=1).stderr
+        assert said.endswith("Nothing was trained, and nothing is left of the run.\n")
+    assert list((home / "data" / "runs").iterdir()) == []
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.usefixtures("endless_demo")
+def test_a_demo_that_is_stopped_on_its_way_names_its_run(
+    luthier: Luthier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press_at(TrainReported, monkeypatch)
+    said = luthier("demo", "--run-dir", "mine", code=1).stderr
+    run = tmp_path / "mine"
+    assert f"The run is in {run}: `luthier resume {run}` goes on with it" in said
+    assert luthier("runs", "delete", str(run), "--yes").stderr == ""
+    assert not run.exists()
 
 
 @pytest.mark.parametrize(("read", "code"), [(1, 1), (9, 0)])

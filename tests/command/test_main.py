@@ -43,6 +43,15 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
 
 def test_version(program: Luthier) -> None:
     assert program("--version").stdout == f"luthier {__version__}\n"
+    assert json.loads(program("--version", "--json").stdout) == {"luthier": __version__}
+
+
+def test_with_json_only_what_is_wrong_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """It was said besides that ``--json`` is no option, and ``--selftest`` as well."""
+    for words, wrong in ((["trian", "--json"], "trian"), (["--json", "--hlep"], "--hlep")):
+        assert command.run_command(words) == 2
+        [told] = json.loads(capsys.readouterr().out)["problems"]
+        assert f"“{wrong}” is no" in told["message"]
 
 
 @pytest.mark.parametrize(

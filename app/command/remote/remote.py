@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,6 +58,7 @@ def places(
 def key(
     name: PlaceName,
     forget: Annotated[bool, typer.Option(help="Take the key out of the keychain.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Keeps a place's key in the system's keychain: asked for unseen, or read from stdin where that is a pipe."""
     import getpass
@@ -72,7 +73,8 @@ def key(
         raise UnusableError([Problem("place", f"{place.label} needs no key of its own.")])
     if forget:
         drop_secret(place.key.account)
-        output.say(f"The keychain has no key for {place.label} any more.")
+        said = f"The keychain has no key for {place.label} any more."
+        _say(said, as_json, place=place.name, in_keychain=False)
         return 0
     asked = f"Key for {place.label} (not shown): "
     given = (getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline()).strip()
@@ -81,8 +83,17 @@ def key(
     if not keep_secret(place.key.account, given):
         hint = f"Set the environment variable {place.key.variable} instead: no file of ours takes secrets."
         raise UnusableError([Problem("key", "There is no keychain here that takes it.", hint=hint)])
-    output.say(f"The key for {place.label} is in the system's keychain.")
+    said = f"The key for {place.label} is in the system's keychain."
+    _say(said, as_json, place=place.name, in_keychain=True)
     return 0
+
+
+def _say(said: str, as_json: bool, **facts: Any) -> None:
+    """A sentence for people, or what it says as one JSON object."""
+    if as_json:
+        output.say_json(facts)
+    else:
+        output.say(said)
 
 
 @application.command()
@@ -192,6 +203,7 @@ def watch(
 def stop(
     name: RunName,
     now: Annotated[bool, typer.Option(help="End its machine at once; what is not here is lost.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Asks a run to save and end. What was rented is given back when the run is here: watch or fetch does that."""
     from app.core.place.table import place_of
@@ -201,12 +213,13 @@ def stop(
     place = place_of(run)
     if now:
         place.close(run)
-        output.say(f"{run.where}: given back. What was not here is lost.")
+        said, state = f"{run.where}: given back. What was not here is lost.", "given back"
     elif place.stop(run):
-        output.say(f"{run.name}: {place.stops}")
-        output.say(f"Watch it  luthier remote watch {run.name}")
+        said = f"{run.name}: {place.stops}\nWatch it  luthier remote watch {run.name}"
+        state = "stopping"
     else:
-        output.say(f"{run.name} does not run any more.")
+        said, state = f"{run.name} does not run any more.", "not running"
+    _say(said, as_json, run=run.name, where=run.where, state=state)
     return 0
 
 

@@ -81,6 +81,7 @@ class DataCheck:
         self._rows = 0
         self._split_index = 0
         self._columns: dict[str, None] = {}
+        self._has_group = False
         self._preview: list[tuple[int, dict[str, Any]]] = []
         self._contradictions = Contradictions()
         self._references: list[str] = []
@@ -115,8 +116,18 @@ class DataCheck:
                 "{prompt} is both the prompt column and the answer column.", prompt=quoted(self.features.prompt)
             )
             self.findings.add("same_column", self.sources[0].name, None, said)
+        self._tell_no_group()
         self._repeats = self.prints.summary()
         self._conclusion.draw(*self._repeats, cancelled=self.cancelled)
+
+    def _tell_no_group(self) -> None:
+        """A column to split by that no row has: all rows would be one group, which none is set aside from."""
+        is_split = all(source.split != "valid" for source in self.sources)
+        if self.features.group and is_split and self._rows and not self._has_group and not self.cancelled:
+            said = tr(
+                "No row has the column {group}, by which rows stay together.", group=quoted(self.features.group)
+            )
+            self.findings.add("no_group", self.sources[0].name, None, said)
 
     def _run_source(self, index: int, source: Source, count: ByteCount, look: Callable[[], bool]) -> bool:
         """The inner loop, flat because two thirds of a check's time is spent here. True when cancelled."""
@@ -167,6 +178,7 @@ class DataCheck:
         if len(self._entries) > REMEMBERED_LAYOUTS:
             self._entries.clear()
         columns, layout = tuple(row), layout_of(row, self.features)
+        self._has_group = self._has_group or self.features.group in row
         lane = self._lane(layout)
         check: FastCheck = fast_check(layout, columns) if layout is not None else _unknown_row
         entry = self._entries[columns] = (check, lane, self._unused(columns, layout))
@@ -356,7 +368,7 @@ class DataCheck:
 OF_FILE = frozenset(("contents", "no_sheet", "no_speaker"))  # told of a file, not of a row
 # Errors of a whole file or of all rows: leaving out bad rows does not help.
 FATAL = frozenset(("unreadable_file", "unsupported_file", "pointer", "empty_file", "damaged_file", "wrong_encoding",
-                   "same_column", "no_sheet", "no_speaker", "no_examples", "unknown_format",
+                   "same_column", "no_sheet", "no_speaker", "no_group", "no_examples", "unknown_format",
                    "not_supervised", "not_for_method",
                    "one_label"))  # fmt: skip
 

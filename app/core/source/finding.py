@@ -54,6 +54,11 @@ KINDS: dict[str, Kind] = {
         tr("Not chosen whose words are the answers"),
         tr("Choose it among the columns, or name it (`answers_by`; `check` takes --answers-by)."),
     ),
+    "no_group": Kind(
+        _E,
+        tr("No such column to keep together by"),
+        tr("Choose another column to group by, or none (`group_feature`; `check` takes --group-by)."),
+    ),
     "no_examples": Kind(_E, tr("No examples"), tr("Choose data with at least one usable row.")),
     "unknown_format": Kind(
         _E,

@@ -86,6 +86,19 @@ def test_groups_stay_together(tmp_path: Path) -> None:
     assert 10 <= found.counts["valid"] <= 20
 
 
+def test_a_column_to_keep_together_by_that_no_row_has_is_refused(tmp_path: Path) -> None:
+    """All rows were one group: nothing was set aside, and the run went without validation."""
+    content = lines(*(chat(n) | {"person": f"p{n % 15}"} for n in range(150)))
+    with pytest.raises(UnusableError) as caught:
+        prepare(tmp_path, content, group_feature="persn")
+    assert "No row has the column `persn`, by which rows stay together." in str(caught.value)
+    data = tmp_path / "folder"
+    data.mkdir()
+    (data / "train.jsonl").write_bytes(content)
+    (data / "valid.jsonl").write_bytes(lines(chat(999)))  # nothing is split
+    assert prepare_data(TrainConfig(data=str(data), group_feature="persn"), tmp_path / "out").counts["valid"] == 1
+
+
 @given(
     small=st.lists(st.integers(1, 4), min_size=12, max_size=30), large=st.integers(20, 80), seed=st.integers(0, 99)
 )
