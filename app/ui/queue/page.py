@@ -178,7 +178,9 @@ class QueuePage(QWidget):
             button.setToolTip(action.toolTip())
         movable = len(order) > 1
         hint = tr("Drag to reorder") if movable else ""
-        self._chosen.setText(tr("{chosen:,} selected", chosen=len(chosen)) if chosen else hint)
+        count = len(chosen)
+        told = (tr("{chosen:,} selected", chosen=count), f"{count:,}") if chosen else (hint, "")
+        self._chosen.setText(*told)
 
     def _allow(self, action: QAction, allowed: bool, why_not: str, tip: str) -> None:
         action.setEnabled(allowed)
@@ -309,7 +311,7 @@ class QueuePage(QWidget):
             assert isinstance(items, QStandardItemModel)
             items.item(2).setEnabled(False)
             items.item(2).setToolTip(self._sleeper.obstacle)
-            why.setText(tr("No sleep here: {obstacle}", obstacle=self._sleeper.obstacle))
+            why.setText(tr("No sleep here: {obstacle}", obstacle=self._sleeper.obstacle), tr("No sleep here"))
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
         row.addWidget(label)

@@ -126,7 +126,7 @@ class RunActionBar(QWidget):
         self._allow(self.extend, need or extends)
         stays = tr("A run that is training cannot be deleted; stop it first") if live else ""
         self._allow(self.delete, stays if runs else SELECT_FIRST)
-        self._chosen.setText(self._chosen_text())
+        self._chosen.setText(*self._chosen_texts())
         for button, action, tip in self._buttons:
             button.setEnabled(action.isEnabled())
             button.setToolTip(tip if action.isEnabled() else action.toolTip())
@@ -136,11 +136,13 @@ class RunActionBar(QWidget):
         action.setEnabled(not why_not)
         action.setToolTip(why_not or self._tips.get(action, ""))
 
-    def _chosen_text(self) -> str:
+    def _chosen_texts(self) -> tuple[str, str, str]:
+        """How many are selected, in whatever room there is; a hint that has none stands in the pane below, too."""
         if not self._runs:
-            return tr("Select several runs to see their curves and differences")
-        size = bytes_text(sum(run.size_bytes for run in self._runs))
-        return tr("{runs:,} selected · {size}", runs=len(self._runs), size=size)
+            return tr("Select several runs to see their curves and differences"), "", ""
+        count, size = len(self._runs), bytes_text(sum(run.size_bytes for run in self._runs))
+        whole = tr("{runs:,} selected · {size}", runs=count, size=size)
+        return whole, tr("{chosen:,} selected", chosen=count), f"{count:,}"
 
     def popup(self, place: QPoint) -> None:
         """Shows the menu at a place on the screen."""

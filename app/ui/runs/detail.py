@@ -139,7 +139,7 @@ class RunDetail(QWidget):
         for row, name in enumerate(FACTS):
             label = QLabel(DETAIL_LABELS[name], page)
             theme.set_role(label, role="muted")
-            value = ElidedLabel("", page)
+            value = ElidedLabel("", page, mode=Qt.TextElideMode.ElideMiddle)  # paths differ at their ends
             value.setObjectName(f"run_detail.{name}")
             self._values[name] = value
             grid.addWidget(label, row, 0)

@@ -15,7 +15,10 @@ from app.ui.widget.flow import Flow
 
 
 class DropCard(Card):
-    """A `Card` that takes files; subclasses say which with `accepts`. ``dropped(paths)`` hands them over."""
+    """A `Card` that takes files; subclasses say which with `accepts`. ``dropped(paths)`` hands them over.
+
+    Among others that it has no use for it takes none: the window behind knows what to do with each, and says so.
+    """
 
     dropped = Signal(list)  # list[Path]
 
@@ -48,7 +51,8 @@ class DropCard(Card):
         self.dropped.emit(paths)
 
     def _paths(self, event: QDropEvent) -> list[Path]:
-        return [path for path in local_paths(event) if self.accepts(path)]
+        paths = local_paths(event)
+        return paths if all(self.accepts(path) for path in paths) else []
 
 
 class DropZone(QFrame):

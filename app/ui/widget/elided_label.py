@@ -1,4 +1,4 @@
-"""A label of one line that ends in … where there is no room, with the whole text as its tool tip."""
+"""A label of one line that says less where there is no room, with the whole text as its tool tip."""
 
 from __future__ import annotations
 
@@ -8,15 +8,28 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 
 class ElidedLabel(QLabel):
-    """Plain text in one line; ``text`` stays whole."""
+    """Plain text in one line; ``text`` stays whole.
 
-    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+    Of a text and its shorter forms the first is shown that has room, and of the last what of it has. What is left
+    out stands at the end, or where ``mode`` says.
+    """
+
+    def __init__(
+        self,
+        text: str = "",
+        parent: QWidget | None = None,
+        *,
+        mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
+    ) -> None:
         super().__init__(text, parent)
+        self._shorter: tuple[str, ...] = ()
+        self._mode = mode
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setToolTip(text)
 
-    def setText(self, text: str) -> None:
+    def setText(self, text: str, *shorter: str) -> None:
+        self._shorter = shorter
         super().setText(text)
         self.setToolTip(text)
 
@@ -27,6 +40,11 @@ class ElidedLabel(QLabel):
         painter = QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
         area = self.contentsRect()
-        shown = painter.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, area.width())
-        painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | self.alignment(), shown)
+        painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | self.alignment(), self.shown(area.width()))
         painter.end()
+
+    def shown(self, width: int) -> str:
+        """What so many pixels have room for."""
+        metrics, forms = self.fontMetrics(), (self.text(), *self._shorter)
+        fitting = next((one for one in forms if metrics.horizontalAdvance(one) <= width), None)
+        return metrics.elidedText(forms[-1], self._mode, width) if fitting is None else fitting

@@ -129,12 +129,16 @@ def test_a_card_lights_up_for_what_it_takes(qtbot: QtBot) -> None:
 
     assert card.acceptDrops()
     assert enter("file:///a/b.png", "https://a.b/c.txt") == (False, None), "the window behind may want it"
-    assert enter("file:///a/b.png", "file:///a/c.txt") == (True, "true")
+    assert enter("file:///a/b.png", "file:///a/c.txt") == (False, None), "it knows what to do with the picture"
+    assert enter("https://a.b/d.txt", "file:///a/c.txt") == (True, "true")
     QApplication.sendEvent(card, QDragLeaveEvent())
     assert card.property("drop") == ""
     enter("file:///a/c.txt")
     urls = ("file:///a/b.png", "file:///a/c.txt", "https://a.b/d.txt", "file:///e.txt")
-    assert drop(*urls) == (True, "")
+    assert drop(*urls) == (False, "")
+    assert taken == []
+    enter(*urls[1:])
+    assert drop(*urls[1:]) == (True, "")
     drop("file:///a/b.png")
     assert taken == [[Path("/a/c.txt"), Path("/e.txt")]]
     carried = dropped(*urls)
@@ -285,3 +289,19 @@ def test_an_icon_follows_the_scheme(qtbot: QtBot) -> None:
     button.set_icon("ph.trash")
     assert button.icon().pixmap(20, 20).toImage() != before
     assert QPoint(0, 0) == button.pos()
+
+
+def test_a_label_says_less_where_there_is_no_room(qtbot: QtBot) -> None:
+    label = ElidedLabel("")
+    qtbot.addWidget(label)
+    label.setText("5 selected · 76.2 kB", "5 selected", "5")
+    metrics = label.fontMetrics()
+    for text in ("5 selected · 76.2 kB", "5 selected", "5"):
+        assert label.shown(metrics.horizontalAdvance(text)) == text
+    assert label.shown(metrics.horizontalAdvance("5 selected") - 1) == "5"
+    assert (label.text(), label.toolTip()) == ("5 selected · 76.2 kB",) * 2
+    path = ElidedLabel("/models/of/somebody/a/small one", mode=Qt.TextElideMode.ElideMiddle)
+    qtbot.addWidget(path)
+    shown = path.shown(metrics.horizontalAdvance("/models/…/small one"))
+    assert shown.startswith("/mod")
+    assert shown.endswith("one")
