@@ -162,21 +162,29 @@ class NumberBox(QAbstractSpinBox):
         start = self.text_value()
         if start is None:
             start = self._value if self._value is not None else (self._spec.default or 0)
-        value = self._within(stepped(float(start), steps, self._step, self._integer), float(start))
+        value = self._within(stepped(float(start), steps, self._step, self._integer), float(start), steps)
         number = int(value) if self._integer else value
         self._value = number
         self.lineEdit().setText(number_text(number))
         self.lineEdit().selectAll()
         self.edited.emit(number)
 
-    def _within(self, value: float, start: float) -> float:
-        """Where a step comes to: at most the border of what the field takes, nowhere where that is outside."""
+    def _within(self, value: float, start: float, steps: int) -> float:
+        """Where a step comes to: at most the border of what the field takes, nowhere where that is outside.
+
+        From beyond such a border a step back leads to what the field has by default: beside it there is no first
+        value.
+        """
         low, high = self._spec.minimum, self._spec.maximum
         if low is not None and value <= low:
-            return start if self._spec.exclusive_minimum else low
+            return self._beside(start, is_back=steps > 0) if self._spec.exclusive_minimum else low
         if high is not None and value >= high:
-            return start if self._spec.exclusive_maximum else high
+            return self._beside(start, is_back=steps < 0) if self._spec.exclusive_maximum else high
         return value
+
+    def _beside(self, start: float, *, is_back: bool) -> float:
+        usual = self._spec.default
+        return float(usual) if is_back and isinstance(usual, (int, float)) else start
 
     def stepEnabled(self) -> QAbstractSpinBox.StepEnabledFlag:
         flag = QAbstractSpinBox.StepEnabledFlag

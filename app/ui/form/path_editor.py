@@ -41,6 +41,7 @@ class PathEditor(ComposedEditor):
     """
 
     line: TextEditor
+    chosen = Signal()  # and not typed: all of it is meant
 
     def __init__(
         self,
@@ -87,6 +88,7 @@ class PathEditor(ComposedEditor):
         """Takes a path as if it had been typed."""
         self.set_value(path)
         self._on_edited()
+        self.chosen.emit()
 
     def browse(self) -> None:
         """Asks with the system's dialog."""

@@ -27,6 +27,7 @@ from app.core.system.setting import keep_settings, load_settings
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_editor import TextEditor
 from app.ui.form.plain_part import note_label, quiet_button
+from app.ui.form.settled_text import SettledText
 from app.ui.platform.file_panel import ask_folder
 from app.ui.widget import theme
 from app.ui.widget.card import Card
@@ -81,7 +82,10 @@ class HubAccessPage(QWidget):
         self.place.line.setObjectName(PLACE.path)
         self.place.line.setAccessibleName(PLACE.label)
         self.place.set_value(load_settings().models_dir)
-        self.place.edited.connect(self._on_place)
+        self._typed_place = SettledText(self.place.line)
+        self._typed_place.settled.connect(self._keep_place)
+        self.place.chosen.connect(self._typed_place.settle)
+        self.place.edited.connect(self._judge_place)
         self.place_problem = note_label("", card, "error")
         self.place_problem.hide()
         self.folders = QListWidget(card)
@@ -188,7 +192,9 @@ class HubAccessPage(QWidget):
             tr("For searching, downloading and services; not for this machine itself, nor for ssh")
         )
         self.proxy.set_value(load_settings().proxy)
-        self.proxy.edited.connect(self._on_proxy)
+        self._typed_proxy = SettledText(self.proxy)
+        self._typed_proxy.settled.connect(self._keep_proxy)
+        self.proxy.edited.connect(self._judge_proxy)
         self.proxy_problem = note_label("", card, "error")
         self.proxy_problem.hide()
         label = note_label(tr("Proxy"), card, "label")
@@ -199,7 +205,8 @@ class HubAccessPage(QWidget):
 
     # -- what happens -----------------------------------------------------------------------------------------
 
-    def _on_place(self) -> None:
+    def _judge_place(self) -> str:
+        """Says what is wrong with the folder as it stands there."""
         text = self.place.value() or ""
         path = Path(text).expanduser()
         said = ""
@@ -209,8 +216,12 @@ class HubAccessPage(QWidget):
             said = tr("{path} is a file, not a folder.", path=path)
         self.place_problem.setText(said)
         self.place_problem.setVisible(bool(said))
-        if not said:
-            self._save(models_dir=text)
+        return said
+
+    def _keep_place(self) -> None:
+        if not self._judge_place():
+            self._typed_place.begin(self.place.line.text())
+            self._save(models_dir=self.place.value() or "")
 
     def _on_add(self) -> None:
         path = ask_folder(self, tr("Folder with models"))
@@ -230,12 +241,16 @@ class HubAccessPage(QWidget):
             self.folders.takeItem(self.folders.row(item))
             self._save(model_folders=tuple(kept))
 
-    def _on_proxy(self, text: str) -> None:
-        said = proxy_fault(text.strip())
+    def _judge_proxy(self) -> str:
+        said = proxy_fault(self.proxy.text().strip())
         self.proxy_problem.setText(said)
         self.proxy_problem.setVisible(bool(said))
-        if not said:
-            self._save(proxy=text.strip())
+        return said
+
+    def _keep_proxy(self) -> None:
+        if not self._judge_proxy():
+            self._typed_proxy.begin(self.proxy.text())
+            self._save(proxy=self.proxy.text().strip())
 
     def _on_offline(self, on: bool) -> None:
         self._save(offline=on)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
@@ -23,6 +22,7 @@ from app.core.upkeep.folder import folder_standing
 from app.core.upkeep.moving import check_move, live_runs, place_within
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_part import note_label, quiet_button
+from app.ui.form.settled_text import SettledText
 from app.ui.model.job_progress import JobProgress
 from app.ui.platform.file_panel import ask_folder
 from app.ui.settings.mover import FolderMover
@@ -35,7 +35,8 @@ MODELS = FieldSpec("settings.models_dir", tr("Folder for models"), "path", "")
 
 
 class FolderCard(Card):
-    """One of the folders, of a setting. Typing says where new things go; *Move* takes the old ones along."""
+    """One of the folders, of a setting. What is typed says where new things go, once the line is left; *Move* takes
+    the old ones along."""
 
     changed = Signal()
 
@@ -47,10 +48,11 @@ class FolderCard(Card):
         self.editor = PathEditor(spec, self, folder=True, placeholder=usual)
         self.editor.line.setObjectName(spec.path)
         self.editor.line.setAccessibleName(spec.label)
-        self._settled = str(getattr(load_settings(), self._name))  # before what is being typed
-        self.editor.set_value(self._settled)
-        self.editor.edited.connect(self._on_edited)
-        self.editor.line.editingFinished.connect(self._settle_typed)
+        self.editor.set_value(getattr(load_settings(), self._name))
+        self.typed = SettledText(self.editor.line)
+        self.typed.settled.connect(self._keep)
+        self.editor.chosen.connect(self.typed.settle)
+        self.editor.edited.connect(self._show_standing)
         self.standing = note_label("", self)
         self.standing.setObjectName(f"{spec.path}.standing")
         self.move_button = quiet_button(
@@ -111,15 +113,15 @@ class FolderCard(Card):
         if chosen:
             self.move_to(place_within(self.present(), Path(chosen)))
 
-    def _on_edited(self, value: Any) -> None:
-        # Where the whole is no folder, no beginning of it that is one counts either.
-        text = str(value or "") if not self._show_standing() else self._settled
+    def _keep(self) -> None:
+        """Where it is no folder, the one before stays."""
+        if self._show_standing():
+            return
+        text = str(self.editor.value() or "")
+        self.typed.begin(self.editor.line.text())
         if text != getattr(load_settings(), self._name):
             keep_settings(**{self._name: text})
             self.changed.emit()
-
-    def _settle_typed(self) -> None:
-        self._settled = str(getattr(load_settings(), self._name))
 
     def _show_standing(self) -> str:
         """Says what the folder is good for; the problem, if there is one."""
@@ -146,8 +148,9 @@ class FolderCard(Card):
         self._show_busy(False)
         self.progress.say(said, "good" if moved else "error")
         if moved:
-            self._settle_typed()
-            self.editor.set_value(self._settled)
+            text = str(getattr(load_settings(), self._name))
+            self.typed.begin(text)
+            self.editor.set_value(text)
             self._show_standing()
             self.changed.emit()
 

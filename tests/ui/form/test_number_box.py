@@ -69,6 +69,10 @@ def made(qtbot: QtBot, path: str) -> tuple[NumberBox, list[object]]:
         ("warmup", "0", 1, "0.01"), ("max_grad_norm", "1", 1, "1.5"), ("weight_decay", "0.01", 2, "0.03"),
         ("early_stopping.min_delta", "0.02", -1, "0.01"), ("valid_fraction", "0.1", 1, "0.15"),
         ("test_fraction", "0.1", -1, "0.05"), ("seed", "0", 1, "1"), ("max_seq_length", "2048", 1, "2100"),
+        # From beyond a border that is excluded itself, a step back.
+        ("epochs", "-2", 1, "3"), ("epochs", "-2", -1, "-2"), ("learning_rate", "-1", 1, "1e-4"),
+        ("lora_parameters.dropout", "3", -1, "0"), ("lora_parameters.dropout", "3", 1, "3"),
+        ("batch_size", "-2", 1, "1"), ("batch_size", "900", -1, "64"),
     ],
 )  # fmt: skip
 def test_arrows_stay_within_what_the_field_takes(

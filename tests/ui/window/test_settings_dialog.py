@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -48,6 +48,7 @@ def enter(dialog: QWidget, name: str, text: str) -> None:
     line = child(dialog, QLineEdit, name)
     line.setText(text)
     line.textEdited.emit(text)
+    line.editingFinished.emit()
 
 
 def press(dialog: QWidget, name: str) -> None:
@@ -232,19 +233,42 @@ def test_what_can_be_no_folder_is_refused(dialog: SettingsDialog, tmp_path: Path
     assert dialog.folders.runs.standing.property("role") == "small"
 
 
-def test_no_beginning_of_a_text_that_is_refused_becomes_the_folder(
-    qtbot: QtBot, dialog: SettingsDialog, tmp_path: Path
+@pytest.mark.parametrize("name", ["settings.runs_dir", "settings.models_dir"])
+def test_a_folder_that_is_typed_counts_once_its_line_is_left(
+    qtbot: QtBot, dialog: SettingsDialog, tmp_path: Path, name: str
 ) -> None:
+    def kept() -> str:
+        return str(getattr(load_settings(), name.rpartition(".")[2]))
+
     (tmp_path / "file").write_text("")
-    enter(dialog, "settings.runs_dir", str(tmp_path / "mine"))
-    line = child(dialog, QLineEdit, "settings.runs_dir")
-    line.editingFinished.emit()
+    enter(dialog, name, str(tmp_path / "mine"))
+    dialog.pages.setCurrentWidget(dialog.folders)
+    line, heard = child(dialog, QLineEdit, name), list[str]()
+    dialog.changed.connect(lambda: heard.append(kept()))
+    line.selectAll()
+    qtbot.keyClicks(line, str(tmp_path / "files"))  # one of its beginnings is no folder
+    assert (kept(), heard) == (str(tmp_path / "mine"), [])
+    qtbot.keyClick(line, Qt.Key.Key_Escape)
+    assert (line.text(), kept(), dialog.isVisible()) == (str(tmp_path / "mine"), str(tmp_path / "mine"), True)
     line.selectAll()
     qtbot.keyClicks(line, str(tmp_path / "file"))
-    assert dialog.folders.runs.standing.property("role") == "error"
-    assert runs_dir() == tmp_path / "mine"
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    card = dialog.folders.runs if name == "settings.runs_dir" else dialog.folders.models
+    assert (card.standing.property("role"), kept(), dialog.isVisible()) == ("error", str(tmp_path / "mine"), True)
     qtbot.keyClicks(line, "s")
-    assert runs_dir() == tmp_path / "files"
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    assert (kept(), heard) == (str(tmp_path / "files"), [str(tmp_path / "files")])
+    qtbot.keyClicks(line, "2")
+    dialog.close()  # as by its button, which takes no keyboard on a Mac
+    assert kept() == str(tmp_path / "files2")
+
+
+def test_a_folder_that_is_chosen_counts_at_once(
+    dialog: SettingsDialog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    child(dialog, QToolButton, "settings.runs_dir.browse").click()
+    assert runs_dir() == tmp_path
 
 
 def a_run(name: str = "one") -> RunDir:
