@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QHBoxLayout,
     QLabel,
@@ -17,18 +16,17 @@ from PySide6.QtWidgets import (
 from app.core.language import tr
 from app.core.system.licence import Licence, licences
 from app.ui.widget import theme
-from app.ui.widget.close_key import close_by_key
+from app.ui.widget.keyed_dialog import KeyedDialog
 
 LICENCE_SIZE = (820, 520)  # px in Inter
 PARTS_WIDTH = 230  # px in Inter
 
 
-class LicenceDialog(QDialog):
+class LicenceDialog(KeyedDialog):
     """Reads the packages' metadata when it is made (some 50 ms)."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("licence_dialog")
         self.setWindowTitle(tr("Licences"))
         self.resize(*(theme.text_width(side) for side in LICENCE_SIZE))

@@ -8,7 +8,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
-    QDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -38,8 +37,8 @@ from app.ui.compare.strength_slider import StrengthSlider
 from app.ui.platform.key_text import native_keys
 from app.ui.widget import theme
 from app.ui.widget.card import Disclosure
-from app.ui.widget.close_key import close_by_key
 from app.ui.widget.icon_button import IconButton
+from app.ui.widget.keyed_dialog import KeyedDialog
 
 CHAT_DIALOG_SIZE = (640, 620)  # px in Inter, at least
 VIEW_HEIGHT = 120  # px, at least
@@ -64,12 +63,11 @@ class ChatBox(PromptBox):
         super().keyPressEvent(pressed)
 
 
-class ChatDialog(QDialog):
+class ChatDialog(KeyedDialog):
     """Talks with one candidate at a time, by the window's `Answerer`; conversations stay while it lives."""
 
     def __init__(self, answerer: Answerer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("chat_dialog")
         self.setWindowTitle(tr("Chat"))
         self.resize(theme.text_width(CHAT_DIALOG_SIZE[0]), CHAT_DIALOG_SIZE[1])

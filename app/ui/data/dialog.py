@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.language import tr
 from app.core.problem import Severity
@@ -23,7 +23,7 @@ from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
 from app.ui.platform.scrolling import calm_tabs
 from app.ui.widget import theme
-from app.ui.widget.close_key import close_by_key
+from app.ui.widget.keyed_dialog import KeyedDialog
 
 Page = TypeVar("Page", bound=QWidget)
 BETWEEN_PAGES_MS = 50
@@ -38,12 +38,11 @@ PAGE_TITLES = {
 PAGES = tuple(PAGE_TITLES)
 
 
-class DataDialog(QDialog):
+class DataDialog(KeyedDialog):
     """Six pages over one `DataInspector`; what they edit is in the `ConfigStore` at once."""
 
     def __init__(self, store: ConfigStore, inspector: DataInspector, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("data_dialog")
         self.setWindowTitle(tr("Data"))
         self.resize(960, 680)

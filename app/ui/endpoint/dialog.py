@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from PySide6.QtCore import QProcess, Signal
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.config.train_config import FieldSpec
 from app.core.export.endpoint import FIRST_PORT, LOOPBACK, Endpoint
@@ -32,8 +32,8 @@ from app.ui.compare.strength_slider import StrengthSlider
 from app.ui.endpoint.live_view import EndpointView
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.widget import theme
-from app.ui.widget.close_key import close_by_key
 from app.ui.widget.elided_label import ElidedLabel
+from app.ui.widget.keyed_dialog import KeyedDialog
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
@@ -61,14 +61,13 @@ INTO_FILE = 'exec "$@" <"/dev/null" >"$0" 2>&1'
 DEFAULTS = tr("The port, and what requests get that say nothing of it themselves:")
 
 
-class ServeDialog(QDialog):
+class ServeDialog(KeyedDialog):
     """Serves one tuned model at a time. Closing the dialog hides it: the endpoint goes on until it is stopped."""
 
     changed = Signal()  # it begins, ends, or was asked once more
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("serve_dialog")
         self.setWindowTitle(tr("Use It Now"))
         self.resize(theme.text_width(SERVE_DIALOG_SIZE[0]), SERVE_DIALOG_SIZE[1])
@@ -93,7 +92,7 @@ class ServeDialog(QDialog):
                 "" if same else tr("Stop it before you serve another: {label} is served now.", label=self.label)
             )
             return
-        self._path = path
+        self._path, self._called = path, ""
         self.checkpoint.clear()
         for word, text in checkpoints(path):
             self.checkpoint.addItem(text, word)
@@ -107,7 +106,7 @@ class ServeDialog(QDialog):
         """What people call that which is served, or offered."""
         if self.alone is not None:
             return self.alone.label
-        return self._source.label if self._source is not None else self._path.name
+        return self._called or self._path.name
 
     @property
     def job(self) -> ServeJob:
@@ -207,6 +206,7 @@ class ServeDialog(QDialog):
     def _on_checkpoint(self, _value: object = None) -> None:
         try:
             self._source = export_source(self._path, str(self.checkpoint.value() or ""))
+            self._called = self._source.label  # also where its base is gone
             locate_model(self._source.base)
             self._fault = ""
         except UnusableError as error:

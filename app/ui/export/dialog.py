@@ -121,7 +121,8 @@ class ExportDialog(JobDialog):
             self._size = source_size(locate_model(self._source.base), self._source.adapter)
             self._fault = ""
         except UnusableError as error:
-            self._size, self._fault = None, error.problems[0].sentence()
+            found = error.problems[0]
+            self._size, self._fault = None, found.sentence() if found.file else found.text
         self._show_place()
 
     def _on_format(self) -> None:

@@ -8,7 +8,6 @@ from typing import cast
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QDialog,
     QDialogButtonBox,
     QFrame,
     QLabel,
@@ -23,20 +22,19 @@ from app.core.method.advice import AIMS, MATERIALS, MEMORIES, Advice, Aim, HeldE
 from app.core.method.method import Method
 from app.core.method.table import METHODS
 from app.ui.widget import theme
-from app.ui.widget.close_key import close_by_key
+from app.ui.widget.keyed_dialog import KeyedDialog
 
 ADVICE_WIDTH = 460  # px in Inter
 WHY_LINES = 2  # what the longest reason takes, kept free so that nothing moves
 
 
-class AdviceDialog(QDialog):
+class AdviceDialog(KeyedDialog):
     """``chosen`` has the name of the advised method when its button is pressed; begins with ``method``'s kind."""
 
     chosen = Signal(str)
 
     def __init__(self, method: Method, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("advice_dialog")
         self.setWindowTitle(tr("Which method?"))
         layout = QVBoxLayout(self)
@@ -53,7 +51,9 @@ class AdviceDialog(QDialog):
         layout.addWidget(self._result())
         layout.addSpacing(theme.SPACE)
         layout.addWidget(self._buttons())
-        self._button("material", _material_of(method)).setChecked(True)
+        held = self._button("material", _material_of(method))
+        held.setChecked(True)
+        held.setFocus()  # else Tab would begin at the first, and pass the one that is chosen
         self._button("memory", "room").setChecked(True)
         self._button("aim", "proven").setChecked(True)
         for group in self._groups.values():

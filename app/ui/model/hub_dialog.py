@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.core.language import tr
 from app.ui.model.finder import ModelFinder
@@ -12,12 +12,12 @@ from app.ui.model.hub_convert_page import HubConvertPage
 from app.ui.model.hub_search_page import HubSearchPage
 from app.ui.platform.scrolling import calm_tabs
 from app.ui.widget import theme
-from app.ui.widget.close_key import close_by_key
+from app.ui.widget.keyed_dialog import KeyedDialog
 
 TALLEST = 860  # px
 
 
-class HubDialog(QDialog):
+class HubDialog(KeyedDialog):
     """Three pages over the hub's tasks. ``model_chosen`` carries what the field ``model`` takes (path or name).
 
     Closing it stops what runs: a download goes on where it stopped, a conversion leaves nothing behind.
@@ -27,7 +27,6 @@ class HubDialog(QDialog):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("hub_dialog")
         self.setWindowTitle(tr("Get a model"))
         self.resize(920, min(theme.text_width(680), TALLEST))

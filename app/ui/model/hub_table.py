@@ -192,7 +192,7 @@ class HubTableView(TableView):
         header = self.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column, width in enumerate(widths, start=1):
-            self.setColumnWidth(column, theme.text_width(width))
+            self.setColumnWidth(column, max(theme.text_width(width), header.sectionSizeHint(column)))
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QFontDatabase
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.core.language import tr
 from app.core.model.template import (
@@ -21,7 +21,7 @@ from app.core.model.template import (
 from app.core.refusal import reason_of
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.widget import theme
-from app.ui.widget.close_key import close_by_key
+from app.ui.widget.keyed_dialog import KeyedDialog
 
 TEMPLATE_DIALOG_SIZE = (680, 620)  # px in Inter, at least
 MINE = tr("As edited")
@@ -32,14 +32,13 @@ EXPLAINED = tr(
 )
 
 
-class TemplateDialog(QDialog):
+class TemplateDialog(KeyedDialog):
     """``chosen`` has the folder of the model with its template, to be used in its place."""
 
     chosen = Signal(str)
 
     def __init__(self, model: Path, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("template_dialog")
         self.setWindowTitle(tr("Chat template"))
         self.resize(*(round(theme.text_width(side)) for side in TEMPLATE_DIALOG_SIZE))

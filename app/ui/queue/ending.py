@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
-    QDialog,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -22,7 +21,7 @@ from app.ui.message.bar import Notice
 from app.ui.platform.notification import NOTICE_MS, notify
 from app.ui.queue.session import QueueSession
 from app.ui.widget import theme
-from app.ui.widget.close_key import close_by_key
+from app.ui.widget.keyed_dialog import KeyedDialog
 
 COUNTDOWN_S = 60
 
@@ -66,14 +65,13 @@ class QueueEnding(QObject):
             self.told.emit(Notice(problem, "warning"))
 
 
-class SleepCountdown(QDialog):
+class SleepCountdown(KeyedDialog):
     """Counts down a minute, then acts; Cancel, Escape or closing it keeps the computer awake."""
 
     def __init__(
         self, act: Callable[[], object], parent: QWidget | None = None, *, seconds: int = COUNTDOWN_S
     ) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("sleep_countdown")
         self.setWindowTitle("Luthier")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

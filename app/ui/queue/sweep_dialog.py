@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
-    QDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -42,9 +41,9 @@ from app.core.queue.sweep import (
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.runs.table import DOT, dot
 from app.ui.widget import theme
-from app.ui.widget.close_key import close_by_key
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.icon_button import IconButton
+from app.ui.widget.keyed_dialog import KeyedDialog
 from app.ui.widget.sliced_work import SlicedWork
 
 SWEEP_DIALOG_WIDTH = 600  # px in Inter
@@ -132,7 +131,7 @@ class AxisRow(QWidget):
         layout.addLayout(below)
 
 
-class SweepDialog(QDialog):
+class SweepDialog(KeyedDialog):
     """Varies a config. Every variant is checked as Start checks the form; ``queued(entries)`` when it is accepted.
 
     ``run_s`` gives the seconds that a config takes for so many iterations, or None.
@@ -150,7 +149,6 @@ class SweepDialog(QDialog):
         run_s: Callable[[TrainConfig, int], float | None] = lambda _config, _iterations: None,
     ) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("sweep_dialog")
         self.setWindowTitle(tr("Sweep"))
         self.resize(theme.text_width(SWEEP_DIALOG_WIDTH), 0)
@@ -171,7 +169,10 @@ class SweepDialog(QDialog):
         self._work.finished.connect(self._show_checked)
         self._build()
         first = "lora_parameters.rank" if any(s.path == "lora_parameters.rank" for s in self._specs) else "seed"
-        self.add_row().choose(first, "8, 16, 32" if first != "seed" else "0, 1, 2")
+        row = self.add_row()
+        row.choose(first, "8, 16, 32" if first != "seed" else "0, 1, 2")
+        row.values.setFocus()
+        row.values.selectAll()
         self.check()
 
     @property

@@ -6,7 +6,6 @@ from PySide6.QtCore import QSortFilterProxyModel, Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -21,7 +20,7 @@ from app.core.model.inspection import Inspection, Module
 from app.core.model.module_group import GROUP_LABELS
 from app.core.quantity import count_text
 from app.ui.widget import theme
-from app.ui.widget.close_key import close_by_key
+from app.ui.widget.keyed_dialog import KeyedDialog
 from app.ui.widget.table import Index, TableModel, TableView
 
 MODULE_COLUMNS = (tr("Module"), tr("Group"), tr("Type"), tr("Shape"), tr("Parameters"), tr("Adapted"))
@@ -60,14 +59,13 @@ class ModuleTable(TableModel):
         return (*texts, adapted)[column]
 
 
-class ModuleDialog(QDialog):
+class ModuleDialog(KeyedDialog):
     """Shows the modules; ``picked(pattern)`` asks to add the key of the chosen ones to the patterns."""
 
     picked = Signal(list)  # list[str] of module keys
 
     def __init__(self, inspection: Inspection, selected: frozenset[str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("module_dialog")
         self.setWindowTitle(tr("Modules of the model"))
         self.resize(880, 560)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QLayout, QScrollArea, QSplitter, QWidget
+from PySide6.QtWidgets import QGridLayout, QLayout, QRadioButton, QScrollArea, QSplitter, QTabWidget, QWidget
 
 _BY_TAB = Qt.FocusPolicy.TabFocus.value  # a number: at each key hundreds of parts are asked, and flags are slow
 
@@ -23,10 +23,28 @@ def wrapped_stop(at: QWidget | None, forward: bool, found: Sequence[QWidget]) ->
 
     Qt's own chain holds what is no stop as well, and may lead from the end into the middle of the page.
     """
-    shown = [stop for stop in found if stop.isVisible() and stop.isEnabled()]
+    shown = [stop for stop in found if stop.isVisible() and stop.isEnabled() and not _is_passed(stop)]
     if not shown or at is not shown[-1 if forward else 0]:
         return None
     return shown[0 if forward else -1]
+
+
+def go_on(window: QWidget, forward: bool, found: Sequence[QWidget]) -> bool:
+    """Follows the stops, and goes from the last to the first; False where Qt goes on, by the order it has now."""
+    follow_page(found)
+    turned = wrapped_stop(window.focusWidget(), forward, found)
+    if turned is None:
+        return False
+    turned.setFocus(Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason)
+    return True
+
+
+def _is_passed(stop: QWidget) -> bool:
+    """Of choices that exclude each other Tab stops at the one that is made."""
+    if not isinstance(stop, QRadioButton) or stop.isChecked():
+        return False
+    group = stop.group()
+    return group is not None and group.checkedButton() is not None
 
 
 def stops(widget: QWidget, only_shown: bool = False) -> list[QWidget]:
@@ -42,13 +60,21 @@ def stops(widget: QWidget, only_shown: bool = False) -> list[QWidget]:
 def _gather(widget: QWidget, only_shown: bool, found: list[QWidget]) -> None:
     if only_shown and not widget.isVisible():
         return
-    if widget.focusPolicy().value & _BY_TAB:
-        found.append(widget)
+    if isinstance(widget, QTabWidget):
+        pages = [widget.widget(place) for place in range(widget.count())]
+        for part in (widget.tabBar(), *pages):
+            if part is not None:
+                _gather(part, only_shown, found)
         return
-    if isinstance(widget, QScrollArea):
+    by_tab = bool(widget.focusPolicy().value & _BY_TAB)
+    if by_tab:
+        found.append(widget)
+    if isinstance(widget, QScrollArea):  # with the keyboard it scrolls, and what is in it comes next
         inner = widget.widget()
         if inner is not None:
             _gather(inner, only_shown, found)
+        return
+    if by_tab:
         return
     layout = widget.layout()
     if layout is not None:

@@ -10,7 +10,6 @@ from html import escape
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QGridLayout,
     QHBoxLayout,
@@ -34,7 +33,7 @@ from app.core.method.table import METHODS
 from app.ui.menu.entry import ALL_KEYS
 from app.ui.platform.key_text import native_keys
 from app.ui.widget import theme
-from app.ui.widget.close_key import close_by_key
+from app.ui.widget.keyed_dialog import KeyedDialog
 from app.ui.window.page_keys import page_keys
 
 HELP_SIZE = (720, 460)  # px in Inter
@@ -138,14 +137,13 @@ def _method_topic(method: Method) -> HelpTopic:
     return HelpTopic(f"method.{method.name}", title, html, f"{title} {method.what} {method.when}".lower())
 
 
-class HelpDialog(QDialog):
+class HelpDialog(KeyedDialog):
     """``shown_requested(path)`` asks for a topic's place in the window. It stays open beside the window."""
 
     shown_requested = Signal(str)
 
     def __init__(self, parent: QWidget | None = None, *, bar: QMenuBar | None = None) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self._entries = menu_topics(bar) if bar is not None else []
         self.setObjectName("help_dialog")
         self.setWindowTitle(tr("Help"))
@@ -247,12 +245,11 @@ def _shortcut_row(action: QAction) -> tuple[str, str]:
     return text.replace("&", "").removesuffix("…"), keys
 
 
-class ShortcutDialog(QDialog):
+class ShortcutDialog(KeyedDialog):
     """Lists the shortcuts of a menu bar, whatever page is shown, and those of the pages."""
 
     def __init__(self, bar: QMenuBar, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("shortcut_dialog")
         self.setWindowTitle(tr("Shortcuts"))
         self.resize(*(theme.text_width(side) for side in SHORTCUT_SIZE))

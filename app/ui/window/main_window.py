@@ -51,7 +51,7 @@ from app.ui.setup.setup_tab import SetupTab
 from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
 from app.ui.widget.icon_button import IconButton
-from app.ui.widget.tab_order import follow_page, stops, wrapped_stop
+from app.ui.widget.tab_order import go_on, stops
 from app.ui.window.actions import SILENT, UserActions
 from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
@@ -253,7 +253,16 @@ class MainWindow(QMainWindow):
         self.session.emitted.connect(self._on_event)
         self.drop_target.dropped.connect(self.user_actions.take)
 
+    def _keep_above(self, page: QWidget) -> None:
+        """What a page has at its foot grows and shrinks with its text: messages make way each time."""
+        for foot in page.findChildren(Foot):
+            foot.moved.connect(self._place_messages)
+
+    def _place_messages(self) -> None:
+        QTimer.singleShot(0, self.messages, self.messages.place)  # when the page's parts have their places
+
     def _connect_form(self, tab: ConfigTab) -> None:
+        self._keep_above(tab)
         tab.start_requested.connect(self.user_actions.start)
         tab.queue_requested.connect(self.user_actions.enqueue)
         tab.remote_requested.connect(self.user_actions.run_on)
@@ -357,6 +366,7 @@ class MainWindow(QMainWindow):
             tab = self._runs_tab = RunsTab(parent=self._runs_page)
             switch = self.queue_actions.make_switch(tab)
             switch.bar.currentChanged.connect(self._on_page)
+            self._keep_above(switch)
             _fill(self._runs_page, switch)
             self.kept_view.watch(TAB_KEYS[RUNS_TAB], tab.table)
             tab.setup_requested.connect(lambda: self.show_tab(SETUP_TAB))
@@ -413,7 +423,7 @@ class MainWindow(QMainWindow):
     def _on_page(self) -> None:
         """Another page, or part of one: what was only an answer goes, the rest stands above its foot."""
         self.messages.go_on()
-        QTimer.singleShot(0, self.messages, self.messages.place)  # when its parts have their places
+        self._place_messages()
 
     def _show_setup(self, path: str) -> None:
         enhanced = self.forms.store is self.enhanced_store
@@ -627,11 +637,7 @@ class MainWindow(QMainWindow):
         page = self.centralWidget()
         if page is not None:
             found = [stop for root in (page, self.messages) for stop in stops(root, only_shown=True)]
-            follow_page(found)
-            turned = wrapped_stop(self.focusWidget(), forward, found)
-            if turned is not None:
-                reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
-                turned.setFocus(reason)
+            if go_on(self, forward, found):
                 return True
         return super().focusNextPrevChild(forward)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QVBoxLayout, QWidget
 
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
@@ -14,13 +14,13 @@ from app.ui.settings.general_page import GeneralPage
 from app.ui.settings.release_check import ReleaseCheck
 from app.ui.settings.setup_page import NewSetupPage
 from app.ui.widget import theme
-from app.ui.widget.close_key import close_by_key
+from app.ui.widget.keyed_dialog import KeyedDialog
 from app.ui.window.appearance import Appearance
 
 SETTINGS_SIZE = (640, 560)  # px in Inter
 
 
-class SettingsDialog(QDialog):
+class SettingsDialog(KeyedDialog):
     """Four pages. ``changed``: folders or the network are others; ``setup_chosen``: what setups begin as."""
 
     changed = Signal()
@@ -35,7 +35,6 @@ class SettingsDialog(QDialog):
         check: ReleaseCheck | None = None,
     ) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self.setObjectName("settings_dialog")
         self.setWindowTitle(tr("Settings"))
         self.resize(*(theme.text_width(side) for side in SETTINGS_SIZE))

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.core.protocol.event import Event
-from app.ui.widget.close_key import close_by_key
+from app.ui.widget.keyed_dialog import KeyedDialog
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
 
-class JobDialog(QDialog):
+class JobDialog(KeyedDialog):
     """Runs jobs by ``_job``; subclasses say in `_on_event` and `_on_ended` what of it is shown."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        close_by_key(self)
         self._job = JobRunner(self)
         self._job.emitted.connect(self._on_event)
         self._job.ended.connect(self._on_ended)

@@ -20,6 +20,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
+from app.core.compare.candidate import title_of
 from app.core.export.endpoint import LOOPBACK, Endpoint
 from app.core.export.served import ServedAlone, answers, is_noted, job_at, note_served, serve_command, served_log
 from app.core.protocol import event
@@ -351,7 +352,7 @@ def test_what_is_offered_is_named_and_a_number_out_of_its_range_stands_in_the_wa
     title = child(dialog, QLabel, "serve.title")
     run = run_with_checkpoints(tmp_path / "runs", base_folder(tmp_path / "base"), 1)
     dialog.choose(run.path)
-    assert title.text() == dialog.label == run.path.name
+    assert title.text() == dialog.label == f"{title_of(run.path)} · best", "by its name, though its base is gone"
     assert (dialog.checkpoint.isVisible(), dialog.checkpoint.isEnabled()) == (True, True)
     dialog.choose(adapter)
     assert (title.text(), dialog.checkpoint.isEnabled()) == ("tuned", False)

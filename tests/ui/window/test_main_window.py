@@ -717,6 +717,34 @@ def test_no_message_covers_the_foot_of_the_queue(ready: MainWindow, qtbot: QtBot
     qtbot.waitUntil(lambda: ready.messages.mapTo(ready, QPoint(0, ready.messages.height())).y() == low)
 
 
+def test_a_message_makes_way_for_a_foot_that_grows(ready: MainWindow, qtbot: QtBot) -> None:
+    bar = ready.setup_tab.start_bar
+    ready.messages.tell(Notice("It was stopped.", "warning"))
+
+    def edges() -> tuple[int, int]:
+        messages = ready.messages
+        return messages.mapTo(ready, QPoint(0, messages.height())).y(), bar.mapTo(ready, QPoint(0, 0)).y()
+
+    qtbot.waitUntil(lambda: edges()[0] == edges()[1])
+    before = edges()[1]
+    bar.setMinimumHeight(bar.height() + 80)  # as with more lines of text
+    qtbot.waitUntil(lambda: edges() == (before - 80, before - 80), timeout=5_000)
+
+
+def test_of_several_things_on_a_card_none_is_left_out(ready: MainWindow, tmp_path: Path) -> None:
+    model, data, photo = tmp_path / "other", tmp_path / "rows.jsonl", tmp_path / "photo.png"
+    for path, text in ((model / "config.json", '{"model_type": "llama"}'), (data, '{"text": "a"}\n'), (photo, "")):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    tab = ready.setup_tab
+    for card in (tab.model_panel, tab.data_panel):
+        ready.store.set_many({"model": "/m", "data": "/d"})
+        ready.messages.clear()
+        assert drop(card, model, data, photo)
+        assert (ready.store.config.model, ready.store.config.data) == (str(model), str(data))
+        assert any("photo.png is not" in text for text in messages(ready))
+
+
 def test_runs_that_are_selected_together_are_compared_together(ready: MainWindow, tmp_path: Path) -> None:
     runs = [synthetic_run.run_folder(tmp_path / name) for name in ("one", "two")]
     for run in runs:
@@ -1181,7 +1209,7 @@ def test_the_settings_that_are_changed_reach_the_window(qtbot: QtBot, window: Ma
     assert dialog.isVisible()
     line = child(dialog, QLineEdit, "settings.runs_dir")
     line.setText(str(tmp_path / "there"))
-    line.textEdited.emit(line.text())
+    line.editingFinished.emit()
     qtbot.waitUntil(lambda: [one.run.path for one in runs.table_model.runs] == [there.path])
     child(dialog, QPushButton, "settings.default_setup.take").click()
     window.store.set("seed", 3)
