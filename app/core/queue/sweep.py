@@ -61,6 +61,33 @@ FIELDS = {
     "temperature": "temperature",
     "updates_per_generation": "updates",
 }
+# The same words as the window shows them; a name, which is a file's too, has those above in every language.
+SHOWN_WORDS = {
+    "lora_parameters.rank": tr("rank"),
+    "learning_rate": tr("lr"),
+    "targets": tr("targets"),
+    "lora_parameters.scale": tr("scale"),
+    "lora_parameters.dropout": tr("dropout"),
+    "num_layers": tr("layers"),
+    "batch_size": tr("batch"),
+    "grad_accumulation_steps": tr("accumulation"),
+    "epochs": tr("epochs"),
+    "iters": tr("iterations"),
+    "optimizer": tr("optimizer"),
+    "schedule": tr("schedule"),
+    "warmup": tr("warmup"),
+    "weight_decay": tr("decay"),
+    "max_grad_norm": tr("clip"),
+    "max_seq_length": tr("length"),
+    "fine_tune_type": tr("type"),
+    "seed": tr("seed"),
+    "beta": tr("beta"),
+    "simpo_gamma": tr("gamma"),
+    "cpo_alpha": tr("alpha"),
+    "group_size": tr("group"),
+    "temperature": tr("temperature"),
+    "updates_per_generation": tr("updates"),
+}
 # What does nothing where the file brings its own schedule.
 RATES = ("learning_rate", "warmup")
 ADAPTER_ONLY = ("lora_parameters.", "targets")
@@ -235,7 +262,7 @@ def sweep_name(config: TrainConfig, axes: Sequence[SweepAxis]) -> str:
 
 def value_words(values: Mapping[str, Any]) -> str:
     """``rank 8, lr 1e-4``: what sets a variant apart, in a few words."""
-    return ", ".join(f"{word(path)} {value_word(value)}" for path, value in values.items())
+    return ", ".join(f"{SHOWN_WORDS.get(path, word(path))} {value_word(value)}" for path, value in values.items())
 
 
 def word(path: str) -> str:

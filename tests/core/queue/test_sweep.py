@@ -248,6 +248,11 @@ def test_a_sweep_of_the_kind_of_tuning_may_vary_what_only_adapters_have() -> Non
     )
 
 
+def test_every_field_has_a_word_to_be_shown() -> None:
+    assert list(sweep.SHOWN_WORDS) == list(sweep.FIELDS)
+    assert {name for path, name in sweep.FIELDS.items() if name and sweep.SHOWN_WORDS[path] != name} == set()
+
+
 def test_errors_of_many_variants_name_three_of_them() -> None:
     variants = [Variant(str(seed), {"seed": seed}, BASE) for seed in range(5)]
     odd, warned = Problem("seed", "It is odd.", hint="Change it."), Problem("seed", "Hm.", Severity.WARNING)
