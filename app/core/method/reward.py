@@ -20,7 +20,8 @@ Texts = Sequence[str]
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 ANSWER_FORMAT = re.compile(r"\s*<think>.*?\S.*?</think>\s*<answer>.*?\S.*?</answer>\s*", re.DOTALL)
 THOUSANDS = r"[1-9]\d{0,2}(?:,\d{3})+"
-NUMBER = re.compile(rf"[-−]?(?:{THOUSANDS}(?!\d)(?:\.\d+)?|\d+(?:[.,]\d+)?)")
+NUMBER = re.compile(rf"[-−]?(?:{THOUSANDS}(?!\d)(?:\.\d+)?|\d+/\d+|\d+(?:[.,]\d+)?|(?<!\d)\.\d+)")
+FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")  # as TeX has it
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 # Characters of an answer beyond which the reward for a short one falls.
 SHORT = 200
@@ -205,10 +206,13 @@ def _folded(text: str) -> str:
 
 
 def _contains(text: str, wanted: str) -> bool:
-    """As a word: 5 stands neither in 15 nor in 5.2, but in "5." and "(5)"."""
+    """As a word: 5 stands neither in 15 nor in 5.2, -5 or 3/5, but in "5." and "(5)"."""
     if not wanted.strip():
         return False
-    return re.search(rf"(?<!\w)(?<!\d[.,]){re.escape(_folded(wanted))}(?!\w)(?![.,]\d)", _folded(text)) is not None
+    text, wanted = _folded(text).replace("−", "-"), _folded(wanted).replace("−", "-")
+    sign = r"(?<!\A-)(?<![^\w-]-)" if wanted[0].isdigit() else ""  # behind a word or a number it is a dash
+    pattern = rf"(?<!\w)(?<!\d[.,/]){sign}{re.escape(wanted)}(?!\w)(?![.,/]\d)"
+    return re.search(pattern, text) is not None
 
 
 def _same_number(text: str, wanted: str) -> bool:
@@ -217,11 +221,15 @@ def _same_number(text: str, wanted: str) -> bool:
 
 
 def _last_number(text: str) -> float | None:
-    """``1,234`` is a thousand and more; any other comma is a point, as many languages have it."""
-    numbers = NUMBER.findall(text)
+    """``1,234`` is a thousand and more; any other comma is a point, as many languages have it. A fraction is one
+    number, as ``3/4`` and as TeX has it."""
+    numbers = NUMBER.findall(FRACTION.sub(r"\1/\2", text))
     if not numbers:
         return None
     last = numbers[-1].replace("−", "-")
+    if "/" in last:
+        above, below = (float(part) for part in last.split("/"))
+        return above / below if below else None
     is_grouped = re.fullmatch(rf"-?{THOUSANDS}(?:\.\d+)?", last)
     return float(last.replace(",", "" if is_grouped else "."))
 

@@ -66,6 +66,34 @@ def test_numbers_are_compared_as_numbers() -> None:
         ("−1,234.5.", "-1234.5", 1), ("1,234, or so", "1234", 1),
     ):  # fmt: skip
         assert score("last_number", text, wanted) == right, text
+    for text, wanted, right in (
+        ("1/4", "3/4", 0),
+        ("It is 3/4.", "3/4", 1),
+        ("0.75", "3/4", 1),
+        (".75", "3/4", 1),
+        ("-3/4", "3/4", 0),
+        ("\\boxed{\\frac{3}{4}}", "3/4", 1),
+        ("-\\dfrac{1}{4}", "\\frac{1}{4}", 0),
+        ("1/4", "4", 0),
+        ("4/2", "2", 1),
+        ("5/0", "0", 0),
+        ("3 km/h", "3", 1),
+    ):
+        assert score("last_number", text, wanted) == right, (text, wanted)
+    for text, wanted, right in (
+        ("x = -5", "5", 0),
+        ("-5", "5", 0),
+        ("(-5)", "5", 0),
+        ("x = −5", "-5", 1),
+        ("3-5 days", "5", 1),
+        ("COVID-19", "19", 1),
+        ("3/5", "5", 0),
+        ("5/6", "5", 0),
+        ("and/or", "or", 1),
+        ("-rw", "rw", 1),
+        ("- 5", "5", 1),
+    ):
+        assert score("contains_answer", text, wanted) == right, (text, wanted)
     assert score("contains_answer", "Paris is the CAPITAL", "capital") == 1
 
 
