@@ -28,8 +28,8 @@ MISMATCHED = "mismatched_"
 class RatedAnswers:
     """All rows of one split, each with ``each`` answers.
 
-    ``answers`` are whole conversations whose last turn is learned, cut to the maximum length. ``truncated`` ones
-    were longer; ``skipped`` rows had an answer without a learned token after the cut. ``mismatched`` (KTO) are the
+    ``answers`` are whole conversations whose last turn is learned, cut to the maximum length; ``truncated`` of them
+    were longer. ``skipped`` rows had an answer without a learned token after the cut. ``mismatched`` (KTO) are the
     same prompts, each with an answer to another. ``faults`` are what is worth telling of the rows, ``left_out``
     those that the template refused, or of an answer to which it leaves nothing.
     """
@@ -154,8 +154,9 @@ def tokenize_pairs(
                 empty.append(Problem("data", said, file=str(path), line=line))
                 continue
             cut = [_cut(example, config.max_seq_length) for example in examples]
-            truncated += sum(len(one.tokens) < len(whole.tokens) for one, whole in zip(cut, examples, strict=True))
             if all(example.trained[1:].any() for example in cut):
+                pairs = zip(cut, examples, strict=True)
+                truncated += sum(len(one.tokens) < len(whole.tokens) for one, whole in pairs)
                 answers += cut
                 labels += [row["label"]] if "label" in row else []
             else:

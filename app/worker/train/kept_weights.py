@@ -14,7 +14,7 @@ from app.core.language import joined, tr
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.core.run.folder import RunDir
-from app.core.setup.chosen_method import method_of
+from app.core.setup.chosen_method import has_judge, method_of
 from app.worker.model import adapter
 from app.worker.model.adapter import AdapterFolder
 from app.worker.model.loading import trainable
@@ -244,6 +244,10 @@ class KeptWeights:
             said = tr("No weight has changed so far: the adapter answers as the base model does.")
             self._tell(event.Warned(message=said, hint=tr("Resume the run.")))
             return
+        if problems == [adapter.UNCHANGED] and has_judge(self._config):
+            said = tr("The judge found no answer better than another, in any iteration: that teaches nothing.")
+            hint = tr("Try a higher temperature, a larger judge, or another word to it.")
+            raise TaskError(said, hint, iteration)
         if problems == [adapter.UNCHANGED] and method_of(self._config).data == "prompts":
             said = tr("All answers of a group earned the same reward, in every iteration: that teaches nothing.")
             hint = tr("Try the rewards on sampled answers: good ones must earn more than bad ones.")

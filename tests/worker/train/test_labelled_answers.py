@@ -152,6 +152,16 @@ def test_every_mismatched_prompt_of_pairs_is_another(
         assert text[0] in set(prompts) - {prompt}
 
 
+def test_of_what_is_left_out_nothing_is_called_cut(tmp_path: Path, model: tuple[nn.Module, Any]) -> None:
+    """Of three rows one fits, one is cut, and one has a prompt that leaves its answer no room."""
+    rows = [
+        {"prompt": turns("user", "a" * asked), "completion": turns("assistant", "b" * said), "label": asked == 3}
+        for asked, said in ((3, 5), (4, 50), (70, 50))
+    ]
+    found = tokenize_pairs(write(tmp_path / "rows.jsonl", rows), model[1], CONFIG.with_value("max_seq_length", 32))
+    assert (len(found), found.truncated, found.skipped, found.left_out) == (2, 1, 1, ())
+
+
 def test_a_label_counts_for_the_fingerprint(tmp_path: Path, model: tuple[nn.Module, Any]) -> None:
     rows = [row for pair in some_pairs(2) for row in labelled(as_turns(pair))]
     one = tokenize_pairs(write(tmp_path / "one.jsonl", rows), model[1], CONFIG)

@@ -234,6 +234,13 @@ def test_nothing_but_ties_is_an_alarm(inputs: Path, tmp_path: Path) -> None:
     assert all(event.figures["ties"] == 1 for event in events if isinstance(event, TrainReported))
 
 
+def test_a_judge_that_finds_nothing_better_ends_the_run_in_its_own_words(inputs: Path, tmp_path: Path) -> None:
+    """The tiny judge goes by the place of an answer alone."""
+    config = online_config(inputs, iters=2, judge=str(inputs / "judge"), reward_functions=[], max_seq_length=96)
+    with pytest.raises(TaskError, match="The judge found no answer better than another"):
+        start(config, tmp_path / "run")
+
+
 def test_a_judge_without_letters_is_refused(inputs: Path) -> None:
     _, tokenizer = load_model(inputs / "judge")
 
