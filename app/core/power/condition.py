@@ -25,23 +25,20 @@ class Condition:
     is_draining: bool = False
     speed: int | None = None
 
-    def sentences(self) -> list[str]:
-        """What somebody should know whose run trains; empty while all is well."""
-        found = []
+    def sentences(self) -> dict[str, str]:
+        """What somebody should know whose run trains, by what it is of: ``battery``, ``heat``. Empty while all is
+        well."""
+        found = {}
         if self.battery is not None and self.is_draining and self.battery <= LOW_PERCENT:
-            found.append(
-                tr(
-                    "The battery is at {battery}\u00a0%, and nothing charges it. Plug the computer in, or "
-                    "pause the run: where power ends, training goes on from the last saved state.",
-                    battery=self.battery,
-                )
+            found["battery"] = tr(
+                "The battery is at {battery}\u00a0%, and nothing charges it. Plug the computer in, or "
+                "pause the run: where power ends, training goes on from the last saved state.",
+                battery=self.battery,
             )
         if self.speed is not None and self.speed < 100:
-            found.append(
-                tr(
-                    "The computer is hot, and works at {speed}\u00a0% of its speed until it has cooled down.",
-                    speed=self.speed,
-                )
+            found["heat"] = tr(
+                "The computer is hot, and works at {speed}\u00a0% of its speed until it has cooled down.",
+                speed=self.speed,
             )
         return found
 

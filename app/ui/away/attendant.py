@@ -159,9 +159,8 @@ class Attendant(QObject):
         threading.Thread(target=lambda: answers.append(find()), daemon=True, name="condition").start()
 
     def _on_condition(self, found: Condition) -> None:
-        for text in found.sentences() if self._session.is_live else []:
-            kind = text.split(" is ")[0]  # battery or heat: once in a run, whatever the figure is by now
-            if kind not in self._said:
+        for kind, text in found.sentences().items() if self._session.is_live else ():
+            if kind not in self._said:  # once in a run, whatever the figure is by now
                 self._said.add(kind)
                 self.told.emit(text)
                 self._tell(text)

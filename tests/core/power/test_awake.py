@@ -200,17 +200,17 @@ HEAT = "Note: No thermal warning level has been recorded\n\tCPU_Available_CPUs =
 
 def test_a_low_battery_and_heat_are_told() -> None:
     assert mac_condition(BATTERY.format(percent=55), HEAT.format(speed=100)) == Condition(55, True, 100)
-    assert Condition(55, True, 100).sentences() == []
+    assert Condition(55, True, 100).sentences() == {}
     low = mac_condition(BATTERY.format(percent=18), HEAT.format(speed=70)).sentences()
-    assert low == [
-        "The battery is at 18\u00a0%, and nothing charges it. Plug the computer in, or pause the run: where power "
-        "ends, training goes on from the last saved state.",
-        "The computer is hot, and works at 70\u00a0% of its speed until it has cooled down.",
-    ]
+    assert low == {
+        "battery": "The battery is at 18\u00a0%, and nothing charges it. Plug the computer in, or pause the run: "
+        "where power ends, training goes on from the last saved state.",
+        "heat": "The computer is hot, and works at 70\u00a0% of its speed until it has cooled down.",
+    }
     for battery, speed, count in ((20, 100, 1), (21, 99, 1), (0, 0, 2), (21, 100, 0)):
         assert len(Condition(battery, True, speed).sentences()) == count
     charging = "Now drawing from 'AC Power'\n -InternalBattery-0\t18%; charging; 1:00 remaining present: true\n"
-    assert mac_condition(charging, "").sentences() == []
+    assert mac_condition(charging, "").sentences() == {}
     assert mac_condition("Now drawing from 'AC Power'\n", "") == Condition()
 
 

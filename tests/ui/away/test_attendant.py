@@ -12,6 +12,7 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.core import language
 from app.core.config.train_config import TrainConfig
 from app.core.power.condition import Condition
 from app.core.protocol import event
@@ -197,7 +198,12 @@ def test_nothing_is_told_where_nobody_wants_it_or_somebody_looks(
     assert len(room.notified) == 1
 
 
-def test_a_low_battery_is_told_once_in_a_run(room: Room, qtbot: QtBot) -> None:
+@pytest.mark.parametrize("spoken", ["", "de"])
+def test_a_low_battery_is_told_once_in_a_run(
+    spoken: str, room: Room, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every language: its sentences were told apart by an English word, and the German one came each minute."""
+    monkeypatch.setattr("app.core.language._catalogue", language._load(spoken))
     room.condition = Condition(battery=15, is_draining=True)
     told: list[str] = []
     room.attendant.told.connect(told.append)
