@@ -16,6 +16,7 @@ from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, Strength, Wir
 # In the folder that a worker works in: what it is asked, what it says, and what its libraries print.
 JOB_FILE, EVENTS_FILE, LOG_FILE = "job.json", "events.jsonl", "log.txt"
 RUN_CONFIG = "config.yaml"  # in a run's folder: exactly what ran
+RUN_ADAPTERS, RUN_DATA = "adapters", "data"  # in a run's folder, too
 LOG_TAIL_LINES = 40
 AS_BEFORE = "as_before"  # the field named by a refusal that going on with the old values answers
 

@@ -24,7 +24,17 @@ from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.event import Event, recorded_event
-from app.core.protocol.job import EVENTS_FILE, JOB_FILE, LOG_FILE, LOG_TAIL_LINES, RUN_CONFIG, TrainJob, write_job
+from app.core.protocol.job import (
+    EVENTS_FILE,
+    JOB_FILE,
+    LOG_FILE,
+    LOG_TAIL_LINES,
+    RUN_ADAPTERS,
+    RUN_CONFIG,
+    RUN_DATA,
+    TrainJob,
+    write_job,
+)
 from app.core.run.name import folder_word, taken_words, unique_name
 from app.core.setup.config_file import save_config
 from app.core.system import place
@@ -86,7 +96,7 @@ class RunDir:
 
     @property
     def adapters(self) -> Path:
-        return self.path / "adapters"
+        return self.path / RUN_ADAPTERS
 
     @property
     def best(self) -> Path:
@@ -98,7 +108,7 @@ class RunDir:
 
     @property
     def data(self) -> Path:
-        return self.path / "data"
+        return self.path / RUN_DATA
 
     @property
     def notes(self) -> Path:

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from app.core.language import code, joined, tr
 from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
-from app.core.protocol.job import RUN_CONFIG
+from app.core.protocol.job import JOB_FILE, RUN_ADAPTERS, RUN_CONFIG, RUN_DATA
 from app.core.refusal import reason_of
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
 from app.core.setup.foreign_config import MEANT, Translation, origin_of, take_alpha, translate
@@ -340,9 +340,23 @@ def load_config(path: Path) -> LoadedConfig:
         said = tr("The file cannot be read: {reason_of}.", reason_of=reason_of(error))
         raise UnusableError([Problem("", said, file=str(path))]) from error
     try:
-        return parse_config(text, name=str(path), base=path.resolve().parent)
+        return _at_home(parse_config(text, name=str(path), base=path.resolve().parent), path)
     except UnusableError as error:
         raise _other_than_config(path) or error from error
+
+
+def _at_home(loaded: LoadedConfig, path: Path) -> LoadedConfig:
+    """A run's config names its own folders where they were made: of a run that was moved or copied since, those are
+    gone, or another's."""
+    if path.name != RUN_CONFIG or not (path.parent / JOB_FILE).is_file() or not loaded.config.adapter_path:
+        return loaded
+    home, was = path.resolve().parent, Path(loaded.config.adapter_path).parent
+    if home == was or not (home / RUN_ADAPTERS).is_dir():
+        return loaded
+    values = {"adapter_path": str(home / RUN_ADAPTERS)}
+    if loaded.config.data == str(was / RUN_DATA) and (home / RUN_DATA).is_dir():
+        values["data"] = str(home / RUN_DATA)
+    return replace(loaded, config=loaded.config.with_values(values))
 
 
 def _is_named_as_data(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import queue
 import shutil
@@ -17,7 +18,8 @@ import pytest
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol.event import CheckpointSaved, Event, Finished, TrainReported, Validated, Warned, read_events
 from app.core.protocol.job import TrainJob
-from app.core.run.folder import prepare_run
+from app.core.run.folder import RunDir, prepare_run
+from app.core.setup.config_file import load_config
 from app.worker.objective.validation import ValidationSet
 from app.worker.process import room
 from app.worker.process.channel import Channel
@@ -228,3 +230,23 @@ def test_a_folder_that_is_moved_while_it_is_measured_gets_no_second_place(
     train(Collector(tmp_path / "said.jsonl"), run.path, TrainJob())
     assert not run.path.exists()
     assert (moved / "adapters" / "best" / "adapters.safetensors").exists()
+
+
+def test_a_copy_of_a_run_has_its_own_adapter_and_data(tmp_path: Path) -> None:
+    """Its config named the first run's folder: stock mlx-lm would have written there, and where the run was moved
+    its data was not found."""
+    model, rows = write_model(tmp_path / "model"), tmp_path / "rows.csv"
+    rows.write_text("prompt,completion\n" + "".join(f"what is {n},it is {n}\n" for n in range(40)))
+    run, _ = start(config_for(model, rows, valid_fraction=0.2), tmp_path / "run")
+    assert load_config(run.config).config.data == str(run.data)
+    shutil.copytree(run.path, tmp_path / "copy")
+    copy = RunDir(tmp_path / "copy")
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    go_on(copy, extend_to=14)
+    told = json.loads((copy.adapters / "adapter_config.json").read_text())
+    assert (told["adapter_path"], told["data"]) == (str(copy.adapters), str(copy.data))
+    assert str(run.path) + os.sep not in copy.config.read_text()
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+    moved = RunDir(copy.path.rename(tmp_path / "moved"))
+    assert go_on(moved, extend_to=16).of(Finished)[0].iteration == 16
+    assert load_config(moved.config).config.data == str(moved.data)
