@@ -193,6 +193,11 @@ KINDS: dict[str, Kind] = {
         tr("Answers that do not stop"),
         tr("Add the token that ends an answer to `eos_token_id` in the model's generation_config.json."),
     ),
+    "unmarked_stop": Kind(
+        _W,
+        tr("The end of answers is not learned"),
+        tr("Put `endgeneration` behind the token that ends an answer, in the chat template of the model."),
+    ),
     "double_begin": Kind(_N, tr("Two tokens at the beginning made one")),
     "dropped_reasoning": Kind(_N, tr("Reasoning of earlier answers left out by the template")),
     # -- worth knowing

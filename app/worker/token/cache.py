@@ -28,7 +28,7 @@ from app.worker.token.encode import Encoded
 from app.worker.token.row_file import KeptFault
 from app.worker.token.token_set import TokenSet
 
-CACHE_VERSION = 4
+CACHE_VERSION = 5
 LIMIT_BYTES = 2_000_000_000
 STALE_S = 24 * 3600.0
 TOKENIZER_SUFFIXES = (".json", ".model", ".jinja", ".txt", ".tiktoken", ".py")

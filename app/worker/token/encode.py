@@ -200,11 +200,25 @@ class RowEncoder:
         ]
         sought = [turns if marks is None else () for turns, marks in zip(wanted, marked, strict=True)]
         found = self._finder.find(dialogues, [item.text for item in rendered], sought)
-        for item, marks, answers in zip(rendered, marked, found, strict=True):
-            if marks is not None:
-                answers.spans = list(marks)
+        strange = self._marked_others(dialogues, rendered)
+        for item, marks, answers, other in zip(rendered, marked, found, strange, strict=True):
+            if other >= 0:
+                answers.fault = tr(
+                    "The chat template marks what message {number} says as the model's answer.", number=other + 1
+                )
+            elif marks is not None:
+                answers.spans, answers.marked = list(marks), True
             elif self.masked and item.marks:
+                answers.marked = True
                 answers.spans = [mark for mark in item.marks if any(_meet(mark, span) for span in answers.spans)]
+        return found
+
+    def _marked_others(self, dialogues: Sequence[Dialogue], rendered: Sequence[Rendered]) -> list[int]:
+        """Of each row whose marks count the message of somebody else that they cover; −1 for none."""
+        found = [-1] * len(rendered)
+        asked = [at for at, item in enumerate(rendered) if self.masked and item.marks]
+        for at, other in zip(asked, self._finder.marked_others([dialogues[at] for at in asked]), strict=True):
+            found[at] = other
         return found
 
     def _wanted(self, dialogue: Dialogue) -> Turns:
@@ -227,9 +241,22 @@ class RowEncoder:
         encoded = Encoded(example, faults=list(answers.told))
         # Of an answer alone is known where it begins: what stands before it ends another turn.
         last = tokens[slice(*spans[-1])] if self.masked and spans else tokens[-END_TOKENS:]
-        if example.trained[-1:].any() and (said := self._unstopped(tokens, last)):
+        if self.masked and answers.marked and spans and self._ends.isdisjoint(last):
+            encoded.faults.append(("unmarked_stop", self._unmarked(tokens[spans[-1][1] :][:END_TOKENS])))
+        elif example.trained[-1:].any() and (said := self._unstopped(tokens, last)):
             encoded.faults.append(("no_stop_token", said))
         return encoded
+
+    def _unmarked(self, behind: list[int]) -> str:
+        """What to tell of an answer whose mark ends before a token at which the model stops; ``behind`` are the
+        tokens that follow."""
+        end = next((token for token in behind if token in self._ends), None)
+        if end is None:
+            return tr("The chat template marks answers without a token at which the model stops.")
+        return tr(
+            "The chat template marks answers without the {end!r} behind them: to stop there is not learned.",
+            end=self._inner.decode([end]),
+        )
 
     def _unstopped(self, tokens: list[int], last: list[int]) -> str:
         """What to tell of an answer, the ``last`` of the row's tokens, that the model would not stop after."""

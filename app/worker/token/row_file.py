@@ -15,7 +15,7 @@ ROWS_AT_ONCE = 512
 KEPT_FAULTS = 1000
 
 # What is the same for every row of a file is shown once, with the number of rows.
-ALIKE = frozenset(("no_stop_token",))
+ALIKE = frozenset(("no_stop_token", "unmarked_stop"))
 
 KeptFault = tuple[str, int, str]  # kind, line, reason
 

@@ -21,7 +21,7 @@ import orjson
 
 from app.core.language import tr
 from app.worker.token.bound import Bounds, BoundTurn, Endings
-from app.worker.token.chat_template import ChatTemplate, Dialogue, Message, Span, alike
+from app.worker.token.chat_template import ChatTemplate, Dialogue, Message, Rendered, Span, alike
 from app.worker.token.outline import CARE, Outline, Passage, Slot, missing, with_stand_ins
 
 KEPT_READINGS = 4096
@@ -32,6 +32,9 @@ ROLE_TEXTS = {
     "function": tr("tool result"),
     "ipython": tr("tool result"),
 }
+
+# Roles whose words are never an answer, whatever a template marks.
+OTHERS = frozenset(("user", "developer", *ROLE_TEXTS))
 
 Remarks = tuple[tuple[str, str], ...]
 
@@ -49,11 +52,12 @@ class Reading:
 @dataclass(slots=True)
 class Answers:
     """The spans of a row's wanted answers in its text; ``fault`` says why they are not all there. ``told`` are
-    (kind, reason) of what the template leaves out."""
+    (kind, reason) of what the template leaves out. ``marked`` where they are the template's own marks."""
 
     spans: list[Span] = field(default_factory=list)
     fault: str = ""
     told: Remarks = ()
+    marked: bool = False
 
 
 class _Asked(NamedTuple):
@@ -88,6 +92,7 @@ class SpanFinder:
         texts = sorted({text for text in specials if text.strip()}, key=len, reverse=True)
         self._endings = Endings(eos, re.compile("|".join(map(re.escape, texts)) if texts else r"(?!)"))
         self._readings: dict[bytes, Reading | None] = {}
+        self._marked: dict[bytes, int] = {}
 
     def find(
         self, dialogues: Sequence[Dialogue], texts: Sequence[str], wanted: Sequence[Sequence[int]]
@@ -111,6 +116,20 @@ class SpanFinder:
         """What the template leaves out of each conversation, as (kind, reason)."""
         readings = self._read([_asked(dialogue, (), CARE[0]) for dialogue in dialogues])
         return [() if reading is None else reading.told for reading in readings]
+
+    def marked_others(self, dialogues: Sequence[Dialogue]) -> list[int]:
+        """Of each conversation the first message (from 0) of somebody else that the template marks as said by the
+        assistant; −1 where there is none."""
+        asked = [_asked(dialogue, (), CARE[0]) for dialogue in dialogues]
+        keys = [one.key() for one in asked]
+        if len(self._marked) + len(keys) > KEPT_READINGS:
+            self._marked.clear()
+        new = {key: one for key, one in zip(keys, asked, strict=True) if key not in self._marked}
+        for (key, one), item in zip(
+            new.items(), self._template.render([one.dialogue for one in new.values()]), strict=True
+        ):
+            self._marked[key] = -1 if isinstance(item, Exception) else _marked_other(one, item)
+        return [self._marked[key] for key in keys]
 
     def _read(self, asked: list[_Asked]) -> list[Reading | None]:
         keys = [one.key() for one in asked]
@@ -185,6 +204,17 @@ def _answers(asked: _Asked, reading: Reading, dialogue: Dialogue, text: str, car
         if _is_shown(asked, reading.outline, number, bounds):
             spans.append((start, end))
     return Answers(spans, told=reading.told)
+
+
+def _marked_other(asked: _Asked, rendered: Rendered) -> int:
+    """The first message of somebody else with a text inside a mark; −1 for none."""
+    messages, owners = asked.dialogue.messages, asked.owners
+    inside = (
+        owners[slot.number]
+        for slot in Outline.of(rendered.text).slots
+        if any(start < slot.end and slot.start < end for start, end in rendered.marks)
+    )
+    return next((at for at in inside if messages[at].get("role") in OTHERS), -1)
 
 
 def _in_row(place: int, slots: Sequence[Slot], places: Sequence[Span]) -> int:

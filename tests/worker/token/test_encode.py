@@ -217,3 +217,54 @@ def test_whether_the_model_stops_is_told_by_the_answer_itself(template: str, is_
     (encoded,) = RowEncoder(load_tokenizer(str(tmp_path)), TrainConfig(mask_prompt=True), row).encode([row])
     assert not encoded.refused
     assert ("no_stop_token" in [kind for kind, _ in encoded.faults]) is is_told
+
+
+def marked(body: str) -> str:
+    """A template that writes each message as ``body`` says."""
+    return f"{{% for m in messages %}}<|im_start|>{{{{ m.role }}}}\n{body}{{% endfor %}}"
+
+
+ASSISTANT = "m.role == 'assistant'"
+WORDS = "{{ m.content }}<|im_end|>"
+INSIDE = f"{{% generation %}}{WORDS}{{% endgeneration %}}"
+MARKS = {
+    "of others": (marked(f"{{% if {ASSISTANT} %}}{WORDS}{{% else %}}{INSIDE}{{% endif %}}"), 1),
+    "of all": ("{% generation %}" + marked(WORDS) + "{% endgeneration %}", 1),
+    "of tools": (marked(f"{{% if m.role == 'user' %}}{WORDS}{{% else %}}{INSIDE}{{% endif %}}"), 3),
+}
+
+
+@pytest.mark.parametrize("turns", ["last", "all"])
+@pytest.mark.parametrize("name", list(MARKS))
+def test_marks_on_what_others_say_are_refused(tmp_path: Path, name: str, turns: str) -> None:
+    template, number = MARKS[name]
+    tokenizer = load(save_tokenizer(tmp_path / "model", template))
+    config = TrainConfig(mask_prompt=True, mask_turns=turns)
+    messages = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "a"},
+        {"role": "tool", "content": "a"},
+        {"role": "assistant", "content": "a"},
+    ]
+    row = {"messages": messages}
+
+    encoded = RowEncoder(tokenizer, config, row).encode([row])[0]
+
+    assert encoded.kind == "answer_not_found"
+    assert f"marks what message {number} says" in encoded.refused
+    assert encoded.example is None
+    whole = RowEncoder(tokenizer, TrainConfig(mask_prompt=False), row).encode([row])[0]
+    assert whole.example is not None
+
+
+@pytest.mark.parametrize("turns", ["last", "all"])
+def test_marks_without_the_end_of_the_answer_are_told(tmp_path: Path, turns: str) -> None:
+    body = "{% generation %}{{ m.content }}{% endgeneration %}<|im_end|>"
+    template = marked(f"{{% if {ASSISTANT} %}}{body}{{% else %}}{WORDS}{{% endif %}}")
+    tokenizer = load(save_tokenizer(tmp_path / "model", template))
+    config = TrainConfig(mask_prompt=True, mask_turns=turns)
+
+    encoded = RowEncoder(tokenizer, config, CHATS[1]).encode([CHATS[1]])[0]
+
+    assert [kind for kind, _ in encoded.faults] == ["unmarked_stop"]
+    assert "'<|im_end|>'" in encoded.faults[0][1]
