@@ -26,6 +26,7 @@ _START = 8  # bytes that hold the header's length
 INDEX = "model.safetensors.index.json"
 _NUMBERED = re.compile(r"^(?P<stem>.+-)(?P<number>\d+)-of-(?P<count>\d+)\.safetensors$")
 _FILES_SHOWN = 3
+_SAMPLE = 4096  # bytes at either end of a tensor by which two of one name are told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,9 @@ def weight_files(folder: Path) -> list[Path]:
 def weight_faults(folder: Path) -> list[str]:
     """What is missing or cut off among the weight files of a model folder, a sentence each; empty if all is there.
 
-    Files are expected by the index and by their own numbers (``…-00001-of-00003``), and each must be as long as its
-    header says. No weight is read. A folder without any weight file has no faults: there is nothing to be whole.
+    Files are expected by the index and by their own numbers (``…-00001-of-00003``), each must be as long as its
+    header says, and no tensor may be in two files with other values. A folder without any weight file has no
+    faults: there is nothing to be whole.
     """
     files = [file for file in weight_files(folder) if file.exists()]
     if not files:
@@ -143,7 +145,43 @@ def weight_faults(folder: Path) -> list[str]:
                 lost2=lost[0],
             )
         ]
-    return faults
+    return faults or repeated_tensors(folder)
+
+
+def repeated_tensors(folder: Path) -> list[str]:
+    """A sentence for each two weight files that hold tensors of one name with other values: mlx-lm reads all files
+    in whatever order the disk has them, and the one read last counts. Those that are alike do no harm."""
+    first: dict[str, tuple[Path, int, dict[str, Any]]] = {}
+    differing: dict[tuple[str, str], list[str]] = {}
+    for path in dict.fromkeys(file.resolve() for file in weight_files(folder) if file.exists()):
+        start, tree = _read(path)
+        for name, entry in tree.items():
+            if name == "__metadata__":
+                continue
+            other, others_start, others = first.setdefault(name, (path, start, entry))
+            if other != path and _sample(other, others_start, others) != _sample(path, start, entry):
+                differing.setdefault((other.name, path.name), []).append(name)
+    return [
+        tr(
+            "{one} and {other} hold {count} of the same tensors with other values, such as {name}: which of them "
+            "counts is chance until one of the files is taken away.",
+            one=one,
+            other=other,
+            count=len(names),
+            name=names[0],
+        )
+        for (one, other), names in differing.items()
+    ]
+
+
+def _sample(path: Path, start: int, entry: dict[str, Any]) -> tuple[Any, ...]:
+    """What a tensor is known by: its type, shape, and the bytes at its beginning and end."""
+    begin, end = (start + int(offset) for offset in entry["data_offsets"])
+    with path.open("rb") as file:
+        file.seek(begin)
+        head = file.read(min(_SAMPLE, end - begin))
+        file.seek(max(begin, end - _SAMPLE))
+        return entry["dtype"], entry["shape"], head, file.read(end - file.tell())
 
 
 def _length_fault(file: Path, start: int, tree: dict[str, Any]) -> str:

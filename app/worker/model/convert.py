@@ -14,12 +14,13 @@ from pathlib import Path
 from app.core.language import tr
 from app.core.model.conversion import Quantization, quantization
 from app.core.model.folder import locate_model, plain_path, read_config
-from app.core.model.safetensors_header import read_header, weight_files
+from app.core.model.safetensors_header import read_header, weight_faults, weight_files
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import ConvertJob
 from app.core.quantity import bytes_text
 from app.core.system.disk import free_bytes
+from app.core.system.plain_text import holds_no_text
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
 
@@ -71,9 +72,16 @@ def _check(source: Path, out: Path, chosen: Quantization) -> tuple[int, int]:
                 hint=tr("Download it again."),
             )
         )
+    hint = tr("Download or copy the model again.")
+    problems += [Problem("model", fault, hint=hint, file=str(source)) for fault in weight_faults(source)]
+    if holds_no_text(out):
+        said = tr("MLX cannot write where a name holds bytes that are no UTF-8: {out}.", out=out)
+        problems.append(Problem("out", said, hint=tr("Choose another folder.")))
     if out.exists():
         said = tr("{out} exists, and nothing is written over.", out=out)
         problems.append(Problem("out", said, hint=tr("Choose another name, or delete it.")))
+    if problems:
+        raise UnusableError(problems)
     parameters = sum(tensor.size for file in weight_files(source) for tensor in read_header(file))
     need, free = chosen.bytes_of(parameters), free_bytes(out.parent)
     if need > free:
@@ -89,6 +97,8 @@ def _check(source: Path, out: Path, chosen: Quantization) -> tuple[int, int]:
 def _convert(source: Path, out: Path, chosen: Quantization) -> None:
     from mlx_lm import convert as mlx_convert
 
+    from app.worker.model.loading import is_misfit, unloadable
+
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         with plain_path(source) as place:
@@ -101,6 +111,8 @@ def _convert(source: Path, out: Path, chosen: Quantization) -> None:
                 q_mode=chosen.mode,
             )
     except (ValueError, KeyError, TypeError) as error:
+        if is_misfit(error):
+            raise unloadable(source, error) from error
         raise TaskError(
             tr(
                 "mlx-lm cannot convert this model ({splitlines!r}).",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,8 +14,8 @@ from mlx.utils import tree_flatten
 
 from app.core.language import tr
 from app.core.model.bound import check_layers
-from app.core.model.folder import plain_path, read_config
-from app.core.model.safetensors_header import weight_faults
+from app.core.model.folder import plain_path, read_config, unreadable_name
+from app.core.model.safetensors_header import repeated_tensors, weight_faults
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import plural
 from app.worker.model.precision import compute_in_base_precision
@@ -40,6 +41,7 @@ def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]
     from mlx_lm import load
 
     check_layers(path, read_config(path))
+    refuse_repeated(path)
     check_address_space()
     try:
         with plain_path(path) as place:
@@ -47,16 +49,32 @@ def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]
                 str(place), tokenizer_config=dict(NO_FOREIGN_CODE), adapter_path=str(adapter) if adapter else None
             )
     except (FileNotFoundError, ValueError, KeyError) as error:
-        raise _unloadable(path, error) from error
+        raise unloadable(path, error) from error
     except RuntimeError as error:
         if not weight_faults(path):
             raise
-        raise _unloadable(path, error) from error
+        raise unloadable(path, error) from error
     know_folder(tokenizer, path)
     return model, tokenizer
 
 
-def _unloadable(path: Path, error: Exception) -> UnusableError:
+def refuse_repeated(path: Path) -> None:
+    """Raises `UnusableError` where two weight files contradict each other: mlx-lm takes either without a word."""
+    try:
+        faults = repeated_tensors(path)
+    except (OSError, KeyError, TypeError, ValueError, UnusableError):
+        return  # what is damaged is told where it is loaded
+    if faults:
+        raise UnusableError([Problem("model", fault, file=str(path)) for fault in faults])
+
+
+def is_misfit(error: Exception) -> bool:
+    """Whether mlx says that weights do not fit the model of their config."""
+    said = str(error)
+    return any(kind.match(said) for kind in (_SURPLUS, _LACKING, _SHAPE))
+
+
+def unloadable(path: Path, error: Exception) -> UnusableError:
     """What is wrong with a model's files: what their headers show, else what mlx-lm says, in words."""
     if faults := weight_faults(path):
         hint = tr("Download or copy the model again.")
@@ -243,6 +261,8 @@ def _split(key: mx.array) -> Iterator[mx.array]:
 
 def _start_from(model: nn.Module, file: Path) -> None:
     """Loads an earlier adapter's weights; mlx-lm would take any shape and fail when the result is loaded."""
+    if (problem := unreadable_name(file)) is not None:
+        raise UnusableError([replace(problem, path="resume_adapter_file")])
     try:
         weights = mx.load(str(file))
     except (OSError, RuntimeError) as error:

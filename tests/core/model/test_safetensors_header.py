@@ -103,3 +103,27 @@ def test_what_is_no_safetensors_file_is_said_in_words(tmp_path: Path, content: b
         read_header(path)
     assert said in caught.value.problems[0].message
     assert [said in fault for fault in weight_faults(tmp_path)] == [True]
+
+
+def test_a_tensor_that_two_files_hold_with_other_values_is_a_fault(tmp_path: Path) -> None:
+    write_file(tmp_path, ONE, "a", "b")
+    write_file(tmp_path, TWO, "c")
+    single = "model.safetensors"
+    write_file(tmp_path, single, "b", "a")
+    assert weight_faults(tmp_path) == [], "alike, and so it does not matter which is read"
+    content = bytearray((tmp_path / single).read_bytes())
+    content[-1] = 1
+    (tmp_path / single).write_bytes(content)
+    (fault,) = weight_faults(tmp_path)
+    assert fault.startswith(f"{ONE} and {single} hold 1 of the same tensors with other values, such as a")
+    (tmp_path / single).unlink()
+    (tmp_path / single).symlink_to(ONE)
+    assert weight_faults(tmp_path) == [], "the same file by two names"
+
+
+def test_a_tensor_of_another_type_is_another_one(tmp_path: Path) -> None:
+    write_file(tmp_path, "model.safetensors", "a")
+    write_file(tmp_path, "model.fp16.safetensors", "a")
+    path = tmp_path / "model.fp16.safetensors"
+    path.write_bytes(path.read_bytes().replace(b'"F32"', b'"I32"'))
+    assert len(weight_faults(tmp_path)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 from pathlib import Path
 from typing import Any
@@ -122,3 +123,25 @@ def test_the_name_of_the_result_is_free_and_unknown_ways_are_refused(tmp_path: P
     assert converted_folder("/some/model/", chosen, tmp_path).name == "model-4bit-2"
     with pytest.raises(UnusableError, match="3bit"):
         quantization("3bit")
+
+
+def test_weights_that_do_not_fit_the_config_are_told_in_words(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1}))
+    with pytest.raises(UnusableError, match="its files hold 12 weights that a model of its config has not"):
+        run(model=str(folder), out=str(tmp_path / "out"), quantization="8bit")
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_are_cut_off_are_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:-10])
+    with pytest.raises(UnusableError, match="is cut off"):
+        run(model=str(folder), out=str(tmp_path / "out"), quantization="8bit")
+
+
+def test_a_folder_to_write_whose_name_is_no_text_is_refused(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnusableError, match="bytes that are no UTF-8"):
+        run(model=str(source), out=str(tmp_path / os.fsdecode(b"caf\xe9")), quantization="8bit")

@@ -38,6 +38,18 @@ def test_weights_that_do_not_fit_the_config(tmp_path: Path, change: dict[str, An
     assert said in str(caught.value)
 
 
+def test_two_weight_files_that_contradict_each_other(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    weights = mx.load(str(folder / "model.safetensors"))
+    assert isinstance(weights, dict)
+    again = folder / "model-00001-of-00001.safetensors"
+    mx.save_safetensors(str(again), weights)
+    load_model(folder)
+    mx.save_safetensors(str(again), {name: array * 2 for name, array in weights.items()})
+    with pytest.raises(UnusableError, match="which of them counts is chance"):
+        load_model(folder)
+
+
 def test_a_tokenizer_that_cannot_be_read(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "model")
     (folder / "tokenizer.json").write_text('{"model": 3}')
