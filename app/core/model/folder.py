@@ -20,6 +20,7 @@ from app.core.model.safetensors_header import weight_files
 from app.core.problem import Problem, UnusableError
 from app.core.system.disk import is_companion
 from app.core.system.leftover import temporary_prefix
+from app.core.system.plain_text import holds_no_text
 
 MODEL_CONFIG = "config.json"
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?(@[\w./-]+)?$")
@@ -106,6 +107,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     return tree
 
 
+def unreadable_name(path: Path) -> Problem | None:
+    """What keeps MLX from reading at a path whose bytes are no text: it fails there without a word."""
+    if not holds_no_text(path.resolve()):
+        return None
+    said = tr("MLX cannot read where a name holds bytes that are no UTF-8: {path}.", path=path)
+    return Problem("model", said, hint=tr("Rename the folder or file."))
+
+
 def find_models(extra_folders: Iterable[Path] = ()) -> list[ModelEntry]:
     """The models in the Hugging Face cache and in further folders (two levels deep), by name; each place once."""
     found: dict[Path, ModelEntry] = {}
@@ -139,6 +148,8 @@ def has_chat_template(folder: Path) -> bool:
 
 
 def _usable_folder(folder: Path) -> Path:
+    if (problem := unreadable_name(folder)) is not None:
+        raise UnusableError([problem])
     if (odd := odd_file(folder)) is not None:
         raise _unusable(
             tr("{odd} is no file: a folder, a pipe or a device.", odd=odd), tr("Copy or download the model again.")

@@ -9,7 +9,7 @@ fine-tunes, whose changed arrays are swapped instead of modules; or in PEFT's (`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from mlx.utils import tree_flatten
 from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE, is_peft
+from app.core.model.folder import unreadable_name
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import count_text
 from app.worker.array import Arrays
-from app.worker.model.adapter_problem import adapter_problem, size_problem, some
+from app.worker.model.adapter_problem import adapter_problem, odd_parameter, size_problem, some
 from app.worker.model.soundness import first_unsound
 from app.worker.model.strength import between, module_at_strength
 
@@ -163,6 +164,8 @@ class AdapterSwitch:
         """The adapter modules that stock mlx-lm would make, by path; the base is as it was when this returns."""
         from mlx_lm.tuner.utils import linear_to_lora_layers  # its trainer comes with it: not for the base alone
 
+        if said := odd_parameter(config.get("lora_parameters")):
+            raise UnusableError([adapter_problem(said, folder / ADAPTER_CONFIG)])
         try:
             layers, parameters = int(config["num_layers"]), config["lora_parameters"]
             linear_to_lora_layers(self.model, layers, parameters, use_dora=dora)
@@ -208,6 +211,8 @@ def adapter_files(path: Path) -> tuple[Path, Path]:
         raise UnusableError(
             [adapter_problem(said, path, tr("Save the adapter with PEFT as {peft_file}.", peft_file=PEFT_FILE))]
         )
+    if (problem := unreadable_name(file)) is not None:
+        raise UnusableError([replace(problem, path="adapter_path")])
     if missing := [p for p in (folder / ADAPTER_CONFIG, file) if not p.is_file()]:
         names = tr(" and ").join(p.name for p in missing)
         raise UnusableError(
@@ -238,11 +243,18 @@ def _read_weights(file: Path) -> Arrays:
         ) from error
     if not isinstance(weights, dict) or not weights:
         raise UnusableError([adapter_problem(tr("The file holds no weights."), file)])
+    if whole := next((name for name, array in weights.items() if not _is_floating(array)), ""):
+        said = tr("The adapter has whole numbers in {whole}, where weights should be.", whole=whole)
+        raise UnusableError([adapter_problem(said, file)])
     if broken := first_unsound(weights.items()):
         said = tr("The adapter has values in {broken} that are no numbers.", broken=broken)
         hint = tr("Its training went astray: take an earlier checkpoint.")
         raise UnusableError([adapter_problem(said, file, hint)])
     return weights
+
+
+def _is_floating(array: mx.array) -> bool:
+    return bool(mx.issubdtype(array.dtype, mx.floating))
 
 
 def _kind_of(weights: Arrays) -> str:

@@ -220,7 +220,6 @@ def _expert_modules(
         raise PartError(tr("the base model's experts are of another form"))
     full = f"{found['before']}.experts.{parameter}"
     rank = int(_by_pattern(config, "rank_pattern", full, config.get("r")))
-    alpha = float(_by_pattern(config, "alpha_pattern", full, config.get("lora_alpha")))
     count, inputs = linears[0].num_experts, linears[0].input_dims
     outputs = [linear.output_dims for linear in linears]
     a, b = tensors["lora_A"], tensors["lora_B"]
@@ -238,7 +237,7 @@ def _expert_modules(
                 needed=needed,
             )
         )
-    scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    scale = _scale(config, full, rank)
     each_a = a.reshape(count, rank, inputs)
     each_b = mx.contiguous(b.reshape(sum(outputs), rank, count).transpose(2, 0, 1))
     halves = mx.split(each_b, [outputs[0]], axis=1) if len(linears) > 1 else [each_b]
@@ -285,8 +284,7 @@ def _part(config: Mapping[str, Any], module: str, tensors: Arrays) -> PeftPart:
                 rank=rank,
             )
         )
-    alpha = float(_by_pattern(config, "alpha_pattern", module, config.get("lora_alpha")))
-    scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    scale = _scale(config, module, rank)
     magnitude = tensors.get("lora_magnitude_vector")
     if bool(config.get("use_dora")) != (magnitude is not None):
         raise PartError(tr("its magnitudes and use_dora in adapter_config.json contradict each other"))
@@ -294,6 +292,14 @@ def _part(config: Mapping[str, Any], module: str, tensors: Arrays) -> PeftPart:
     return PeftPart(
         mx.contiguous(a.T), mx.contiguous(b.T), scale, None if magnitude is None else magnitude.flatten()
     )
+
+
+def _scale(config: Mapping[str, Any], module: str, rank: int) -> float:
+    """The factor on a module's matrices; raises `PartError` for one that is no number."""
+    alpha = float(_by_pattern(config, "alpha_pattern", module, config.get("lora_alpha")))
+    if not math.isfinite(alpha):
+        raise PartError(tr("its lora_alpha in adapter_config.json is no finite number"))
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 
 def _by_pattern(config: Mapping[str, Any], key: str, module: str, default: Any) -> Any:

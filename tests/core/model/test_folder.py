@@ -130,6 +130,16 @@ def test_a_config_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         assert (problem.path, problem.hint, problem.file) == ("model", hint, str(file))
 
 
+def test_a_folder_whose_name_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "config.json").write_text("{}")
+    odd = (tmp_path / "plain").rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    (tmp_path / "link").symlink_to(odd)
+    for name in (odd, odd / "config.json", tmp_path / "link"):
+        with pytest.raises(UnusableError, match="bytes that are no UTF-8"):
+            locate_model(str(name))
+
+
 def test_file_in_a_model_folder_means_the_folder(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     assert locate_model(str(tmp_path / "config.json")) == tmp_path.resolve()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -229,3 +230,53 @@ def test_an_adapter_whose_values_are_no_numbers_is_none(
         f"The adapter has values in {name} that are no numbers. "
         "Its training went astray: take an earlier checkpoint."
     )
+
+
+@pytest.mark.parametrize(
+    "name, value, said",
+    [
+        ("scale", math.nan, "has NaN as scale"),
+        ("scale", math.inf, "has Infinity as scale"),
+        ("scale", "2.0", 'has "2.0" as scale'),
+        ("scale", None, "has null as scale"),
+        ("scale", True, "has true as scale"),
+        ("rank", 0, "has 0 as rank"),
+        ("rank", 4.0, "has 4.0 as rank"),
+        ("rank", 10**12, "has 1000000000000 as rank"),
+        ("dropout", 1, "has 1 as dropout"),
+        ("keys", "self_attn.q_proj", 'has "self_attn.q_proj" as keys'),
+    ],
+)
+def test_odd_values_of_a_config_are_told_in_words(
+    models: Path, tmp_path: Path, name: str, value: Any, said: str
+) -> None:
+    odd = shutil.copytree(models / "dense-lora", tmp_path / "odd")
+    _edit(odd, lambda config: config["lora_parameters"].update({name: value}))
+    switch = AdapterSwitch(load(str(models / "dense"))[0])
+    with pytest.raises(UnusableError, match=said) as caught:
+        switch.load(odd)
+    assert caught.value.problems[0].file == str((odd / "adapter_config.json").resolve())
+
+
+@pytest.mark.parametrize("name", ["rank", "scale", "dropout"])
+def test_what_a_config_lacks_is_named(models: Path, tmp_path: Path, name: str) -> None:
+    odd = shutil.copytree(models / "dense-lora", tmp_path / "odd")
+    _edit(odd, lambda config: config["lora_parameters"].pop(name))
+    with pytest.raises(UnusableError, match=f"lacks {name}"):
+        AdapterSwitch(load(str(models / "dense"))[0]).load(odd)
+
+
+def test_weights_of_whole_numbers_are_none(models: Path, tmp_path: Path) -> None:
+    odd = shutil.copytree(models / "dense-lora", tmp_path / "odd")
+    arrays = saved_arrays(odd / "adapters.safetensors")
+    whole = {name: array.astype(mx.int8) for name, array in arrays.items()}
+    mx.save_safetensors(str(odd / "adapters.safetensors"), whole)
+    with pytest.raises(UnusableError, match="whole numbers in"):
+        AdapterSwitch(load(str(models / "dense"))[0]).load(odd)
+
+
+def test_an_adapter_whose_path_is_no_text_is_told_in_words(models: Path, tmp_path: Path) -> None:
+    odd = shutil.copytree(models / "dense-lora", tmp_path / "plain").rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(UnusableError, match="bytes that are no UTF-8") as caught:
+        adapter_files(odd)
+    assert caught.value.problems[0].path == "adapter_path"

@@ -143,6 +143,8 @@ def test_an_embedding_is_adapted_where_it_is_not_the_head(tmp_path: Path) -> Non
         ({"r": 8}, "rank 4 and 4, adapter_config.json says 8"),
         ({"use_dora": True}, "contradict"),
         ({"lora_alpha": None}, "no lora_alpha"),
+        ({"lora_alpha": math.inf}, "lora_alpha in adapter_config.json is no finite number"),
+        ({"alpha_pattern": {"q_proj": math.nan}}, "lora_alpha in adapter_config.json is no finite number"),
         ({"alpha_pattern": {"(": 1}}, "self_attn"),
     ],
 )
