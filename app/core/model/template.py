@@ -11,6 +11,7 @@ import json
 import shutil
 import tempfile
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,24 +94,77 @@ def template_text(text: str, *, answer_next: bool = False) -> str:
 
     Raises `ValueError` with what is wrong with the template, in words.
     """
-    import jinja2
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
     messages = list(SAMPLE_TALK[:2] if answer_next else SAMPLE_TALK)
     try:
-        template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(text)
-        found = template.render(
-            messages=messages, add_generation_prompt=answer_next, bos_token="<bos>", eos_token="<eos>", tools=None
-        )
-    except jinja2.TemplateError as error:
-        raise ValueError(tr("This is no template: {error}.", error=str(error).rstrip("."))) from error
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        said = tr("The template cannot write a conversation: {error}.", error=str(error).rstrip("."))
-        raise ValueError(said) from error
-    lost = next((one["role"] for one in messages[1:] if one["content"] not in found), "")
+        found = _rendered(text, messages, answer_next)
+    except _RefusedTalkError:
+        messages = messages[1:]  # some templates take no system text, and say so
+        found = _rendered(text, messages, answer_next)
+    shown = (one for one in messages if one["role"] != "system")
+    lost = next((one["role"] for one in shown if one["content"] not in found), "")
     if lost:
         raise ValueError(tr("The template does not write what the {lost} says.", lost=lost))
     return found
+
+
+class _RefusedTalkError(ValueError):
+    """A template refuses a conversation with its own words."""
+
+
+def _rendered(text: str, messages: list[dict[str, str]], answer_next: bool) -> str:
+    """The messages as a template writes them; raises `ValueError` in words."""
+    import jinja2
+
+    try:
+        template = _environment().from_string(text)
+        found: str = template.render(
+            messages=messages, add_generation_prompt=answer_next, bos_token="<bos>", eos_token="<eos>", tools=None
+        )
+    except _RefusedTalkError:
+        raise
+    except jinja2.TemplateError as error:
+        raise ValueError(tr("This is no template: {error}.", error=str(error).rstrip("."))) from error
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        said = tr("The template cannot write a conversation: {error}.", error=str(error).rstrip("."))
+        raise ValueError(said) from error
+    return found
+
+
+def _environment() -> Any:
+    """Where transformers renders chat templates, with all that they may call there."""
+    import jinja2.ext
+    from jinja2.nodes import Scope
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(jinja2.ext.Extension):
+        """``{% generation %}`` marks what the assistant says; it changes nothing of the text."""
+
+        tags = {"generation"}  # noqa: RUF012  # as jinja has it
+
+        def parse(self, parser: Any) -> Any:
+            line = next(parser.stream).lineno
+            return Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols]
+    )
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = _now
+    return environment
+
+
+def _to_json(value: Any, ensure_ascii: bool = False, **more: Any) -> str:
+    """Without jinja's care for HTML."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, **more)
+
+
+def _refuse(said: str) -> None:
+    raise _RefusedTalkError(tr("The template refuses a conversation: {said}.", said=str(said).rstrip(".")))
+
+
+def _now(form: str) -> str:
+    return datetime.now().strftime(form)  # the day where the person is
 
 
 def check_template(text: str) -> None:

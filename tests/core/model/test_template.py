@@ -101,6 +101,48 @@ def test_a_template_that_cannot_be_trained_with_is_refused(tmp_path: Path, text:
         assert not str(caught.value).endswith("..")
 
 
+TURN = "{{ m.role }}: {{ m.content }}"
+ASK = "{% if add_generation_prompt %}assistant: {% endif %}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for m in messages %}{% if m.role == 'assistant' %}assistant: "
+        "{% generation %}{{ m.content }}{% endgeneration %}"
+        "{% else %}" + TURN + "{% endif %}{% endfor %}" + ASK,
+        "{{ strftime_now('%Y') }}{% for m in messages %}" + TURN + "{% endfor %}" + ASK,
+        "{% for m in messages %}{% if m.role == 'x' %}{% continue %}{% endif %}" + TURN + "{% endfor %}" + ASK,
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No system role') }}{% endif %}"
+        + TURN + "{% endfor %}" + ASK,
+    ],
+    ids=["marks", "day", "loop controls", "no system"],
+)  # fmt: skip
+def test_what_templates_of_transformers_use_is_known(text: str) -> None:
+    check_template(text)
+    said = template_text(text)
+    assert said.endswith(f"user: {SAMPLE_TALK[1]['content']}assistant: {SAMPLE_TALK[2]['content']}")
+
+
+def test_json_in_a_template_is_that_of_transformers() -> None:
+    text = "{% for m in messages %}" + TURN + "{% endfor %}{{ {'a': '<é>'} | tojson }}"
+    assert template_text(text).endswith('{"a": "<é>"}')
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{% for i in range(10 ** 9) %}x{% endfor %}", "cannot write a conversation"),
+        ("{{ 1 // 0 }}", "cannot write a conversation"),
+        ("{{ raise_exception('Not for you.') }}", "The template refuses a conversation: Not for you."),
+        ("{% generation %}a", "This is no template"),
+    ],
+)
+def test_a_template_that_fails_is_told_in_words(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        check_template(text)
+
+
 def test_a_refusal_is_told_in_the_language_of_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "_catalogue", language._load("de"))
     with pytest.raises(ValueError, match=r"Die Vorlage schreibt nicht, was „user“ sagt\."):
