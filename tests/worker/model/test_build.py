@@ -138,10 +138,10 @@ def test_why_a_model_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.Monkey
         (ValueError("Expected shape (2, 3) but received shape (4, 3) for parameter a.b"),
          "a.b is 4 × 3 in its files, and 2 × 3 by its config."),
     ):  # fmt: skip
-        assert loading._unloadable(tmp_path, error).problems == [Problem("model", said + reason, hint=hint)]
+        assert loading.unloadable(tmp_path, error).problems == [Problem("model", said + reason, hint=hint)]
     monkeypatch.setattr(loading, "weight_faults", lambda _path: ["One.", "Two."])
     again = "Download or copy the model again."
-    assert loading._unloadable(tmp_path, ValueError()).problems == [
+    assert loading.unloadable(tmp_path, ValueError()).problems == [
         Problem("model", fault, hint=again, file=str(tmp_path)) for fault in ("One.", "Two.")
     ]
 

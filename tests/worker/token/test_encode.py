@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -236,7 +236,7 @@ MARKS = {
 
 @pytest.mark.parametrize("turns", ["last", "all"])
 @pytest.mark.parametrize("name", list(MARKS))
-def test_marks_on_what_others_say_are_refused(tmp_path: Path, name: str, turns: str) -> None:
+def test_marks_on_what_others_say_are_refused(tmp_path: Path, name: str, turns: Literal["all", "last"]) -> None:
     template, number = MARKS[name]
     tokenizer = load(save_tokenizer(tmp_path / "model", template))
     config = TrainConfig(mask_prompt=True, mask_turns=turns)
@@ -258,7 +258,7 @@ def test_marks_on_what_others_say_are_refused(tmp_path: Path, name: str, turns: 
 
 
 @pytest.mark.parametrize("turns", ["last", "all"])
-def test_marks_without_the_end_of_the_answer_are_told(tmp_path: Path, turns: str) -> None:
+def test_marks_without_the_end_of_the_answer_are_told(tmp_path: Path, turns: Literal["all", "last"]) -> None:
     body = "{% generation %}{{ m.content }}{% endgeneration %}<|im_end|>"
     template = marked(f"{{% if {ASSISTANT} %}}{body}{{% else %}}{WORDS}{{% endif %}}")
     tokenizer = load(save_tokenizer(tmp_path / "model", template))
