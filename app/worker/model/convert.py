@@ -73,16 +73,16 @@ def _check(source: Path, out: Path, chosen: Quantization) -> tuple[int, int]:
             )
         )
     hint = tr("Download or copy the model again.")
-    problems += [Problem("model", fault, hint=hint, file=str(source)) for fault in weight_faults(source)]
+    faults = weight_faults(source)
+    problems += [Problem("model", fault, hint=hint, file=str(source)) for fault in faults]
     if holds_no_text(out):
         said = tr("MLX cannot write where a name holds bytes that are no UTF-8: {out}.", out=out)
         problems.append(Problem("out", said, hint=tr("Choose another folder.")))
     if out.exists():
         said = tr("{out} exists, and nothing is written over.", out=out)
         problems.append(Problem("out", said, hint=tr("Choose another name, or delete it.")))
-    if problems:
-        raise UnusableError(problems)
-    parameters = sum(tensor.size for file in weight_files(source) for tensor in read_header(file))
+    files = [] if faults else weight_files(source)
+    parameters = sum(tensor.size for file in files for tensor in read_header(file))
     need, free = chosen.bytes_of(parameters), free_bytes(out.parent)
     if need > free:
         said = tr(
