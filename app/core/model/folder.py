@@ -29,6 +29,17 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _DEPTH = 2  # LM Studio keeps models as publisher/name
 
 
+def files_stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """The files of a model's folder with their times and sizes, by which it is known whether it is still the same;
+    empty where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
+    except OSError:
+        return ()
+    return tuple(sorted((name, state.st_mtime_ns, state.st_size) for name, state in found))
+
+
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
     """A model on this machine. ``size_bytes`` counts its weight files; ``cached`` if in the hub's cache."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.language import tr
+from app.core.model.folder import files_stamp
 from app.core.protocol import event
 from app.core.protocol.command import Ask, AskAll, LoadAdapters, Stop
 from app.core.protocol.event import Event
@@ -21,7 +23,7 @@ IDLE_MS = 5 * 60 * 1000  # a model that nobody asks gives its memory back
 class Answerer(QObject):
     """Answers one question, or a set of them, at a time.
 
-    The worker stays as long as the base stays, and is freed when idle.
+    The worker stays as long as the base stays, on disk too, and is freed when idle.
     """
 
     answered = Signal(int, object)  # the number of a question in progress, and event.Answered of it
@@ -37,6 +39,7 @@ class Answerer(QObject):
         self._runner.emitted.connect(self._on_event)
         self._runner.ended.connect(self._on_ended)
         self._model = ""
+        self._files: tuple[tuple[str, int, int], ...] = ()  # of the model, as it was loaded
         self._adapters: tuple[tuple[str | None, ...], tuple[float, ...]] = ((), ())
         self._ready = False
         self._request = 0  # of the first question in progress
@@ -73,9 +76,10 @@ class Answerer(QObject):
         if self.is_busy:
             self.stop()
         self._idle.stop()
-        wanted = tuple(adapters), tuple(strengths)
-        if not self.is_loaded or model != self._model:
+        wanted, files = (tuple(adapters), tuple(strengths)), files_stamp(Path(model))
+        if not self.is_loaded or (model, files) != (self._model, self._files):
             self._start(model, wanted)
+            self._files = files
         elif wanted != self._adapters:
             self._runner.send(LoadAdapters(adapters=wanted[0], strengths=wanted[1]))
         self._adapters = wanted

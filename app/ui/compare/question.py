@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.compare.held_out import HeldOut
+from app.core.compare.held_out import LINES_READ, HeldOut
 from app.core.compare.kept_comparison import KeptQuestion
 from app.core.compare.prompt_set import LONGEST_SET, Prompt, read_prompts
 from app.core.language import tr
@@ -233,7 +233,8 @@ class CompareQuestion(DropCard):
         chosen = bool(self.prompt_set) or self._reader.is_busy
         name = self.data.name if self.data is not None else HELD_OUT
         count = tr("reading…") if self._reader.is_busy else plural(len(self.prompt_set), "prompt")
-        if self._is_cut and self.data is not None:
+        # Of a run's own questions the first are read, however many there are.
+        if self._is_cut if self.data is not None else len(self.prompt_set) >= LINES_READ:
             count = tr("the first {count}", count=count)
         self._set_name.setText(f"{name} · {count}")
         if self.data is not None:

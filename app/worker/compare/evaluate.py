@@ -123,7 +123,7 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
         what: dict[str, Any] = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
         what |= {"strength": strength if adapter else 1.0, "forgot": _forgot(neutral, model, adapter)}
         facts = {"parameters": adapter.parameters if adapter else 0, "trained_on": seen, "run": _run(name)}
-        scores = scoring.scores(model, tokenizer, reporter, tr("Answers of {who}", who=who)) if scoring else {}
+        scores = _scores(channel, scoring, model, tokenizer, reporter, who)
         columns.append(what | facts | _figures(sums, counts) | {"scores": scores})
     _compare(columns, counts.tolist(), held_out)
     base_loss = next((column["loss"] for column in columns if column["adapter"] is None), None)
@@ -326,6 +326,25 @@ def _moved(one: Moved, held_out: HeldOutRows) -> dict[str, Any]:
         "prompt": exchange.prompt[:SHOWN_CHARACTERS],
         "answer": exchange.answer[:SHOWN_CHARACTERS],
     }
+
+
+def _scores(
+    channel: Channel, scoring: Scoring | None, model: nn.Module, tokenizer: Any, reporter: Reporter, who: str
+) -> dict[str, list[float]]:
+    """The scores of a column's answers by function, none where nothing is scored. What was cut is told."""
+    if scoring is None:
+        return {}
+    found = scoring.scores(model, tokenizer, reporter, tr("Answers of {who}", who=who))
+    if found.cut:
+        said = tr(
+            "{who}: {cut:,} of {answers} are cut at {longest}, and scored as they are.",
+            who=who,
+            cut=found.cut,
+            answers=plural(len(scoring.exchanges), "answer"),
+            longest=plural(scoring.max_tokens, "token"),
+        )
+        channel.emit(event.Warned(message=said, hint=tr("Allow longer answers.")))
+    return found.by_function
 
 
 def _scored(scoring: Scoring | None) -> dict[str, Any] | None:

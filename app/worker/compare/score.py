@@ -25,6 +25,14 @@ from app.worker.token.template_limit import limited_template
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerScores:
+    """Scores of answers by function, in the order of the exchanges; ``cut`` answers reached the longest length."""
+
+    by_function: dict[str, list[float]]
+    cut: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scoring:
     """What is scored: the first ``limit`` exchanges that have a prompt and an answer, of ``available``.
 
@@ -38,12 +46,12 @@ class Scoring:
     trusted_sha256: str
     left_out: str = ""
 
-    def scores(self, model: nn.Module, tokenizer: Any, reporter: Reporter, phase: str) -> dict[str, list[float]]:
-        """The score of each answer of the model by function, in the order of the exchanges.
+    def scores(self, model: nn.Module, tokenizer: Any, reporter: Reporter, phase: str) -> AnswerScores:
+        """The score of each answer of the model.
 
         Raises `TaskError` with the file and line where a function of the user's own fails.
         """
-        answers = self._answers(model, tokenizer, reporter, phase)
+        answers, cut = self._answers(model, tokenizer, reporter, phase)
         scorer = Scorer(self.config, self.trusted_sha256)
         try:
             found = scorer.score(
@@ -54,11 +62,12 @@ class Scoring:
             )
         finally:
             scorer.close()
-        return {name: values.tolist() for name, values in found.by_function.items()}
+        return AnswerScores({name: values.tolist() for name, values in found.by_function.items()}, cut)
 
-    def _answers(self, model: nn.Module, tokenizer: Any, reporter: Reporter, phase: str) -> list[str]:
-        """The model's answers, in the order of the exchanges; those that are told by now count as progress."""
-        question, report, done = Question(max_tokens=self.max_tokens), reporter.phase(phase), 0
+    def _answers(self, model: nn.Module, tokenizer: Any, reporter: Reporter, phase: str) -> tuple[list[str], int]:
+        """The model's answers, in the order of the exchanges, and how many are cut; those that are told by now
+        count as progress."""
+        question, report, done, cut = Question(max_tokens=self.max_tokens), reporter.phase(phase), 0, 0
         prompts = [AskedPrompt(_prompt(tokenizer, one), question) for one in self.exchanges]
         answers = [""] * len(prompts)
         report(done, len(prompts))
@@ -69,8 +78,9 @@ class Scoring:
             if piece.message:
                 raise TaskError(piece.message)
             done += bool(piece.finish_reason)
+            cut += piece.finish_reason == "length"
             report(done, len(prompts))
-        return answers
+        return answers, cut
 
 
 def scoring_of(job: EvaluateJob, config: TrainConfig, exchanges: Sequence[Exchange]) -> Scoring | None:

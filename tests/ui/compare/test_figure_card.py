@@ -119,7 +119,12 @@ def test_scores_examples_and_the_warning_of_training_data(
     card.scores.set_number("figures.max_tokens", 3)
     measure(qtbot, card)
     file.write_text(kept)
-    assert text(card, "warning") == "“friendly” was trained on these very examples: its loss flatters it."
+    cut = "2 of 2 answers are cut at 3 tokens, and scored as they are. Allow longer answers."
+    assert text(card, "warning").splitlines() == [
+        f"the base model: {cut}",
+        "“friendly” was trained on these very examples: its loss flatters it.",
+        f"“friendly”: {cut}",
+    ]
     assert cells(card)["short"] == ["1", "1"]
     assert "2 of 4 prompts, answered greedily, up to 3 tokens" in text(card, "count")
     button(card, "examples.open").click()

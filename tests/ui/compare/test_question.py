@@ -11,7 +11,7 @@ from PySide6.QtGui import QTextOption
 from PySide6.QtWidgets import QAbstractButton, QCheckBox, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
-from app.core.compare.held_out import HeldOut
+from app.core.compare.held_out import LINES_READ, HeldOut
 from app.core.compare.kept_comparison import KeptQuestion
 from app.core.compare.prompt_set import LONGEST_SET
 from app.ui.compare.question import CompareQuestion, PromptBox
@@ -177,6 +177,13 @@ def test_a_set_beyond_the_longest_is_said_to_be_cut_and_a_bad_one_is_forgotten(
     card.choose_set(prompts_file(tmp_path, *(f"{number}?" for number in range(LONGEST_SET + 1))))
     qtbot.waitUntil(lambda: not card.hindrance())
     assert (len(card.prompts()), set_name(card)) == (500, "501 prompts.jsonl · the first 500 prompts")
+    card.choose_set(prompts_file(tmp_path, *(f"{number}?" for number in range(LONGEST_SET))))
+    qtbot.waitUntil(lambda: not card.hindrance())
+    assert set_name(card) == "500 prompts.jsonl · 500 prompts"
+    for count, said in ((LINES_READ, "the first 200 prompts"), (2, "2 prompts")):
+        card.set_held_out([HeldOut(f"{number}?") for number in range(count)])
+        card._use_held_out()
+        assert set_name(card) == f"The run's held-out questions · {said}"
     card.choose_set(prompts_file(tmp_path, "a"))
     card.choose_set(prompts_file(tmp_path, "b", "c"))
     qtbot.waitUntil(lambda: not card.hindrance())

@@ -214,6 +214,20 @@ def test_the_same_base_answers_again_and_another_adapter_is_loaded_into_it(
     assert (len(workers), workers[2].killed, answerer.is_busy) == (3, False, True)
 
 
+def test_a_base_with_other_files_is_loaded_anew(
+    answerer: Answerer, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    """As of an export that was made again in its place: the worker has the one of before in its memory."""
+    base = base_folder(tmp_path / "base")
+    for _ in range(2):
+        answerer.ask(str(base), [None], [QUESTION])
+        workers[-1].say(event.Ready(), last(len(workers[-1].commands), 0))
+    assert len(workers) == 1
+    (base / "model.safetensors").write_bytes(b"others")
+    answerer.ask(str(base), [None], [QUESTION])
+    assert (len(workers), workers[0].killed) == (2, True)
+
+
 def test_a_question_gives_up_the_one_before_it_and_what_that_still_says_is_not_told(
     qtbot: QtBot, answerer: Answerer, workers: list[FakeWorker]
 ) -> None:

@@ -304,3 +304,13 @@ def test_a_run_that_was_trained_on_other_tokens_than_are_measured_is_named(place
         f"{adapters[0]} was trained with mask_prompt: true, max_seq_length: 40, and is measured with "
         "mask_prompt: false, max_seq_length: 1024."
     ]
+
+
+def test_answers_that_are_cut_before_they_are_scored_are_told(place: Path, tmp_path: Path) -> None:
+    """The model never ends by itself: what is cut says little of what it would have said."""
+    scores = {"functions": ["exact_match"], "limit": 3, "max_tokens": 5}
+    events = run(place, tmp_path, adapters=[None, str(place / "lora")], scores=scores, config={"neutral_tokens": 0})
+    assert [(found.message, found.hint) for found in events if isinstance(found, event.Warned)] == [
+        (f"{who}: 3 of 3 answers are cut at 5 tokens, and scored as they are.", "Allow longer answers.")
+        for who in ("the base model", place / "lora")
+    ]

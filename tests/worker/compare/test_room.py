@@ -165,7 +165,7 @@ def test_answers_to_be_scored_are_put_together_and_end_with_what_fails(monkeypat
     pieces[:] = [
         AnswerPiece(1, "x"), AnswerPiece(0, "p"), AnswerPiece(1, "y", "stop"), AnswerPiece(0, "q", "length"),
     ]  # fmt: skip
-    assert scoring._answers(model, tokenizer, reporter, "Answers") == ["pq", "xy"]
+    assert scoring._answers(model, tokenizer, reporter, "Answers") == (["pq", "xy"], 1)
     assert [(one.tokens, one.question.max_tokens) for one in asked] == [([2], 7), ([1], 7)]
     assert done == [("Answers", at, 2) for at in (0, 0, 0, 1, 2)]
     pieces[:] = [AnswerPiece(0, "x", "stopped")]
