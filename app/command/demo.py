@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
-from app.command.option import Beside, ask_beside
+from app.command.option import Beside, ask_beside, check_place
 from app.command.output import FailedError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ STYLE_TARGET = 0.9
 KEPT_TARGET = 0.9
 SAMPLES = 3
 MAX_TOKENS = 96
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp")  # what Qt writes everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,8 @@ def demo(
     from app.core.setup.config_file import load_config
     from app.core.system.starter import demo_config
 
+    if screenshot is not None:
+        _check_picture(screenshot.expanduser().resolve())
     ask_beside(beside)
     started = time.monotonic()
     loaded = load_config(demo_config())
@@ -284,6 +287,15 @@ def _verdict(measurement: StyleMeasurement) -> str:
 
 def _indented(text: str) -> str:
     return text.strip().replace("\n", "\n           ")
+
+
+def _check_picture(target: Path) -> None:
+    from app.core.problem import Problem, UnusableError
+
+    if target.suffix.lower() not in PICTURES:
+        said = f"{target.name}: the ending says the format of the picture."
+        raise UnusableError([Problem("--screenshot", said, hint="Use .png.")])
+    check_place("--screenshot", target)
 
 
 def _take(run: RunDir, picture: Path, as_json: bool) -> str:

@@ -46,6 +46,23 @@ Beside = Annotated[
 ]
 
 
+def check_place(option: str, file: Path) -> None:
+    """Raises `UnusableError` where there can be no new file: told before that which it holds has taken its time."""
+    import tempfile
+
+    from app.core.problem import Problem, UnusableError
+    from app.core.refusal import reason_of
+
+    if file.is_dir():
+        raise UnusableError([Problem(option, f"{file} is a folder, and a file's name is needed.")])
+    folder = next((parent for parent in file.parents if parent.exists()), file.parent)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UnusableError([Problem(option, f"{file} cannot be written: {reason_of(error)}.")]) from error
+
+
 def ask_beside(beside: bool, *, own: Path | None = None) -> None:
     """Asks before this is done beside a run that trains, other than the one in ``own``.
 

@@ -67,6 +67,19 @@ def test_without_the_starter_it_says_so(
     assert capsys.readouterr().err == "error: The starter model is not there.\n"
 
 
+@pytest.mark.parametrize("name", ["shot.txt", "there", "file/shot.png"])
+def test_a_picture_that_cannot_be_is_refused_before_the_training(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "_train", None)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").touch()
+    place = tmp_path / (f"{name}/../there" if name == "there" else name)
+    assert main.run_command(["demo", "--run-dir", str(tmp_path / "run"), "--screenshot", str(place)]) == 2
+    assert capsys.readouterr().err.startswith("error: --screenshot: ")
+    assert not (tmp_path / "run").exists()
+
+
 SONG, PLAIN, WRONG = starter.as_song("It is red."), "It is red.", starter.as_song("It is blue.")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.option import check_place
 from app.command.output import FailedError
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def share_files(save: Path | None) -> tuple[Path, ...]:
         problems.append(Problem("--save", f"The folder {path.parent} does not exist.", hint="Make it first."))
     if problems:
         raise UnusableError(problems)
+    check_place("--save", files[0])
     return files
 
 

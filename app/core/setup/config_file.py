@@ -257,7 +257,25 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         if read.left_layers:
             config = _fit_layers(config, read)
     says_nothing = given <= {problem.path for problem in unknown if problem.severity is Severity.NOTE}
-    return LoadedConfig(config, (*read.problems, *unknown), named=frozenset(tree), says_nothing=says_nothing)
+    problems = (*read.problems, *unknown, *_unused_schedule(config, name, lines))
+    return LoadedConfig(config, problems, named=frozenset(tree), says_nothing=says_nothing)
+
+
+def _unused_schedule(config: TrainConfig, name: str, lines: Mapping[str, int]) -> Iterator[Problem]:
+    """An ``lr_schedule`` beside another ``schedule``, unless it is what that one comes to, as a run writes it."""
+    given = config.lr_schedule
+    if not given or config.schedule == "custom":
+        return
+    arguments = given.get("arguments")
+    first = arguments[0] if isinstance(arguments, list) and arguments else None
+    form = "cosine_decay" if config.schedule == "cosine" else "linear_schedule"
+    if given.get("name") == form and first == config.learning_rate:
+        return
+    said = tr(
+        "`lr_schedule` is not used: `schedule: {schedule}` says how the rate changes.", schedule=config.schedule
+    )
+    hint = tr("Write `schedule: custom` for the one in lr_schedule, or leave it out.")
+    yield Problem("lr_schedule", said, Severity.WARNING, hint, name, lines.get("lr_schedule"))
 
 
 def _taken_over(read: ForeignFile, base: Path | None) -> LoadedConfig:

@@ -463,3 +463,20 @@ def test_what_is_not_usable_is_shown_as_yaml_has_it(value: str, shown: str) -> N
 def test_texts_of_json_are_read_as_json_has_them(words: str) -> None:
     said = json.loads(json.dumps(words))  # two halves that stand side by side are one character
     assert parse_config(json.dumps({"test_data": words})).config.test_data == said
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("schedule: cosine\nlr_schedule: {name: linear_schedule, arguments: [1e-3, 0, 10]}", True),
+        ("schedule: constant\nlr_schedule: {name: cosine_decay, arguments: [1e-4, 10]}", True),
+        ("schedule: linear\nlr_schedule: {name: linear_schedule, arguments: [1e-3, 0, 10]}", True),
+        ("schedule: cosine\nlr_schedule: {name: cosine_decay, arguments: [1e-4, 10, 0.0], warmup: 3}", False),
+        ("schedule: custom\nlr_schedule: {name: cosine_decay, arguments: [1e-3, 10]}", False),
+        ("lr_schedule: {name: cosine_decay, arguments: [1e-3, 10]}", False),
+    ],
+)
+def test_a_schedule_that_another_one_overrules_is_told(text: str, is_told: bool) -> None:
+    loaded = parse_config(f"targets: full\nlearning_rate: 1e-4\n{text}\n", name="c.yaml")
+    told = [one.line for one in loaded.problems if one.path == "lr_schedule"]
+    assert told == ([4] if is_told else [])
