@@ -154,7 +154,8 @@ def control_texts(tokenizer: Any) -> list[str]:
     """The texts that are read as tokens which steer the model, wherever they stand, such as ends of turns."""
     added = getattr(tokenizer, "added_tokens_decoder", {}).values()
     special = [str(token) for token in added if getattr(token, "special", False)]
-    return [text for text in dict.fromkeys([*special, *map(str, tokenizer.all_special_tokens)]) if text.strip()]
+    steering = getattr(tokenizer, "all_special_tokens", ())
+    return [text for text in dict.fromkeys([*special, *map(str, steering)]) if text.strip()]
 
 
 def beyond(tokenizer: Any, tokens: npt.NDArray[np.int32], rows: int) -> str:
