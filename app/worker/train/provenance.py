@@ -17,9 +17,9 @@ from typing import Any
 from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
-from app.core.model.folder import read_config
+from app.core.model.folder import MODEL_CONFIG, read_config
 from app.core.model.safetensors_header import weight_files
-from app.core.setup.chosen_method import uses_rewards
+from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference, uses_rewards
 from app.core.system.reward_trust import content_hash
 
 PIECES, PIECE = 256, 4096  # bytes
@@ -36,7 +36,7 @@ FREE = {
     "reward_timeout_s", "targets", "lr_schedule", "report_to", "project_name",
 }  # fmt: skip
 _ABSENT = object()
-REWARD_FILE = "reward_file"
+REWARD_FILE, OTHER_MODELS = "reward_file", "other_models"
 # Nothing of these reaches the weights.
 _NOTES = {"_name_or_path", "transformers_version", "quantization_config"}
 
@@ -50,7 +50,28 @@ def provenance(config: TrainConfig, model: Path) -> dict[str, Any]:
     }
     if uses_rewards(config) and config.reward_functions_file:
         found[REWARD_FILE] = content_hash(Path(config.reward_functions_file).expanduser())
+    return found | {OTHER_MODELS: other_digests(config)}
+
+
+def other_digests(config: TrainConfig) -> dict[str, dict[str, str]]:
+    """By the config's path of it: what names the content of each other model that is asked while a run trains.
+
+    What a reference says of given pairs is measured once, and stays with the run.
+    """
+    found = {}
+    if has_judge(config):
+        found["judge"] = model_digests(locate_judge(config))
+    if method_of(config).is_sampled and needs_reference(config) and config.reference_model_path:
+        folder = Path(config.reference_model_path).expanduser()
+        if (folder / MODEL_CONFIG).is_file():  # else the config's check tells
+            found["reference_model_path"] = model_digests(folder)
     return found
+
+
+def other_changes(kept: dict[str, Any], now: TrainConfig) -> list[str]:
+    """The config's paths of the other models whose content is not what it was."""
+    before = kept.get(OTHER_MODELS) or {}
+    return [path for path, digests in other_digests(now).items() if before.get(path, digests) != digests]
 
 
 def has_other_rewards(kept: dict[str, Any], now: dict[str, Any]) -> bool:

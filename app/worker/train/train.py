@@ -62,6 +62,7 @@ from app.worker.train.provenance import (
     has_other_rewards,
     model_changes,
     model_digests,
+    other_changes,
     provenance,
 )
 from app.worker.train.report import Report
@@ -212,6 +213,12 @@ def _check_provenance(run: RunDir, job: TrainJob, checkpoint: Checkpoint) -> Non
         )
         hint = tr("Put the model back as it was, or start a new run from this setup.")
         raise UnusableError([Problem("model", said, hint=hint)])
+    if changed := other_changes(kept, config):
+        said = tr(
+            "The model in {model} is changed since the run was trained with it.", model=config.value(changed[0])
+        )
+        hint = tr("Put the model back as it was, or start a new run from this setup.")
+        raise UnusableError([Problem(changed[0], said, hint=hint)])
 
 
 class _Training:

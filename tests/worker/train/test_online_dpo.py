@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,25 @@ def test_nothing_but_ties_is_an_alarm(inputs: Path, tmp_path: Path) -> None:
     assert len(said) == 1
     assert said[0].hint
     assert all(event.figures["ties"] == 1 for event in events if isinstance(event, TrainReported))
+
+
+@pytest.mark.parametrize("path", ["judge", "reference_model_path"])
+def test_a_run_does_not_go_on_with_another_model_beside_it(path: str, inputs: Path, tmp_path: Path) -> None:
+    other = write_model(tmp_path / "other", "qwen2" if path == "judge" else "llama", layers=1)
+    asked: dict[str, Any] = {path: str(other), "reward_functions": ["contains_answer", "short"]}
+    config = online_config(inputs, iters=2, max_seq_length=96, max_completion_length=64, **asked)
+    run = tmp_path / "run"
+    with suppress(TaskError):  # the tiny judge finds only ties; what it is, is noted all the same
+        start(config, run)
+    arrays = mx.load(str(other / "model.safetensors"))
+    assert isinstance(arrays, dict)
+    mx.save_safetensors(str(other / "model.safetensors"), {name: 2 * array for name, array in arrays.items()})
+    with pytest.raises(UnusableError) as refused:
+        go_on(RunDir(run), extend_to=4)
+    [problem] = refused.value.problems
+    assert (problem.path, problem.message) == (
+        path, f"The model in {other} is changed since the run was trained with it."
+    )  # fmt: skip
 
 
 def test_a_judge_that_finds_nothing_better_ends_the_run_in_its_own_words(inputs: Path, tmp_path: Path) -> None:
