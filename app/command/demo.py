@@ -27,7 +27,7 @@ STYLE_TARGET = 0.9
 KEPT_TARGET = 0.9
 SAMPLES = 3
 MAX_TOKENS = 96
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp")  # what Qt writes everywhere
+SCREENSHOT_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")  # what Qt writes everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +292,7 @@ def _indented(text: str) -> str:
 def _check_picture(target: Path) -> None:
     from app.core.problem import Problem, UnusableError
 
-    if target.suffix.lower() not in PICTURES:
+    if target.suffix.lower() not in SCREENSHOT_SUFFIXES:
         said = f"{target.name}: the ending says the format of the picture."
         raise UnusableError([Problem("--screenshot", said, hint="Use .png.")])
     check_place("--screenshot", target)

@@ -17,6 +17,7 @@ from app.core.problem import Severity
 _MARKS = frozenset(
     ("finetuning_type", "stage", "lora_target", "cutoff_len", "dataset_dir", "template", "lora_rank")
 )
+_MARKS_OF_1 = frozenset(("model_class", "peft_config", "dist_config", "kernel_config", "optim_config"))
 _ERROR = Severity.ERROR
 _OTHER_WEIGHTS = tr("it trains or changes other weights than an adapter's.")
 _OTHER_LOSS = tr("it is another loss.")
@@ -93,6 +94,18 @@ _TAGS = frozenset((
 def is_llama_factory(tree: Mapping[str, Any]) -> bool:
     """Whether a file's keys are LLaMA-Factory's."""
     return "model_name_or_path" in tree and bool(tree.keys() & _MARKS)
+
+
+def is_llama_factory_1(tree: Mapping[str, Any]) -> bool:
+    """Whether a file's keys are those of its first version, which shares some with mlx-lm and means others."""
+    return "train_dataset" in tree and bool(tree.keys() & _MARKS_OF_1)
+
+
+def read_llama_factory_1(found: ForeignFile) -> None:
+    """Refuses the file: read as mlx-lm's it would train with other ranks, lengths and batches."""
+    said = tr("This is a config of LLaMA-Factory 1 (`{key}`), which is not read here.", key="train_dataset")
+    hint = tr("Luthier reads those of LLaMA-Factory 0.9, with `model_name_or_path`.")
+    found.miss("train_dataset", "", said, _ERROR, hint)
 
 
 def read_llama_factory(found: ForeignFile) -> None:

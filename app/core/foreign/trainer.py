@@ -9,7 +9,12 @@ from typing import Any
 
 from app.core.foreign.axolotl import is_axolotl, read_axolotl
 from app.core.foreign.file import ForeignFile, flattened
-from app.core.foreign.llama_factory import is_llama_factory, read_llama_factory
+from app.core.foreign.llama_factory import (
+    is_llama_factory,
+    is_llama_factory_1,
+    read_llama_factory,
+    read_llama_factory_1,
+)
 from app.core.foreign.unsloth import SECTIONS, is_unsloth, read_unsloth
 from app.core.language import tr
 
@@ -34,6 +39,7 @@ class Trainer:
 
 TRAINERS = (
     Trainer("LLaMA-Factory", is_llama_factory, read_llama_factory),
+    Trainer("LLaMA-Factory 1", is_llama_factory_1, read_llama_factory_1),
     Trainer("axolotl", is_axolotl, read_axolotl),
     Trainer(tr("Unsloth"), is_unsloth, read_unsloth, SECTIONS),
 )

@@ -140,6 +140,9 @@ def test_values_arrive_where_they_belong(text: str, expected: dict[str, Any]) ->
         (FACTORY + "learning_rate: fast", "learning_rate", "fast"),
         (FACTORY + "per_device_train_batch_size: 1000", "batch_size", "64"),
         (FACTORY + "gradient_accumulation_steps: 0", "grad_accumulation_steps", "0"),
+        ("model: m\npeft_config: {name: lora, r: 16}\ntrain_dataset: d", "", "LLaMA-Factory 1"),
+        (AXOLOTL + "lisa_n_layers: 4", "fine_tune_type", "lisa_n_layers"),
+        (AXOLOTL + "diffusion: {noise_schedule: cosine}", "train_mode", "diffusion"),
         (AXOLOTL + "rl: dpo\nrpo_alpha: 1.0", "dpo_cpo_loss_type", "rpo_alpha"),
         (AXOLOTL + "rl: grpo", "train_mode", "rewards"),
         (AXOLOTL + "lora_modules_to_save: [lm_head]", "targets", "lora_modules_to_save"),
@@ -270,6 +273,7 @@ def test_files_of_mlx_lm_and_luthier_are_nobodys(text: str) -> None:
 def test_each_trainer_is_known_by_its_keys() -> None:
     found = [
         trainer_of({"model_name_or_path": "m", "stage": "sft"}),
+        trainer_of({"model": "m", "train_dataset": "d", "model_class": "llm"}),
         trainer_of({"base_model": "m", "adapter": None}),
         trainer_of({"lora": {"lora_r": 1}}),
     ]
