@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -55,6 +55,13 @@ FIELD_OF: dict[PathKind, str] = {
     PathKind.VALID_DATA: "valid_data",
     PathKind.TEST_DATA: "test_data",
 }
+# Of what only one can be used, and how several of them are called.
+ONLY_ONE: dict[PathKind, str] = {
+    PathKind.CONFIG: tr("Several configs"),
+    PathKind.MODEL: tr("Several models"),
+    PathKind.RUN: tr("Several runs"),
+    PathKind.ADAPTER: tr("Several adapters"),
+}
 DATA_KINDS = (PathKind.DATA, PathKind.VALID_DATA, PathKind.TEST_DATA)
 
 
@@ -86,6 +93,17 @@ def sort_path(path: Path) -> SortedPath:
             tr("{name} cannot be read: {reason_of}.", name=path.name, reason_of=reason_of(error)),
         )
     return SortedPath(PathKind.UNUSABLE, path, tr("{path} does not exist.", path=path))
+
+
+def sort_paths(paths: Sequence[Path]) -> list[SortedPath]:
+    """All that was dropped together. Of what there can only be one, several are for nothing: nobody said which."""
+    found = [sort_path(path) for path in paths]
+    for kind, said in ONLY_ONE.items():
+        names = [one.path.name for one in found if one.kind is kind]
+        if len(names) > 1:
+            reason = tr("{said} at once: {names}. Drop the one that is meant.", said=said, names=", ".join(names))
+            found = [SortedPath(PathKind.UNUSABLE, one.path, reason) if one.kind is kind else one for one in found]
+    return found
 
 
 def config_values(found: Iterable[SortedPath]) -> dict[str, str]:

@@ -226,7 +226,8 @@ class AnswerColumn(QFrame):
     def _adapter_in(self, found: QDropEvent) -> Path | None:
         if self._alias:
             return None
-        return next((path for path in local_paths(found) if takes(path)), None)
+        paths = local_paths(found)  # of several nobody said which
+        return paths[0] if len(paths) == 1 and takes(paths[0]) else None
 
     # -- building ---------------------------------------------------------------------------------------------
 

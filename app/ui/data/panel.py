@@ -42,6 +42,7 @@ class DataPanel(DropCard):
     """
 
     reported = Signal()
+    takes_several = True
 
     def __init__(self, store: ConfigStore, parent: QWidget | None = None) -> None:
         super().__init__(tr("Data"), parent=parent)

@@ -17,10 +17,12 @@ from app.ui.widget.flow import Flow
 class DropCard(Card):
     """A `Card` that takes files; subclasses say which with `accepts`. ``dropped(paths)`` hands them over.
 
-    Among others that it has no use for it takes none: the window behind knows what to do with each, and says so.
+    Among others that it has no use for, or of several where it can use one, it takes none: the window behind knows
+    what to do with each, and says so.
     """
 
     dropped = Signal(list)  # list[Path]
+    takes_several = False  # at once
 
     def __init__(self, title: str, description: str = "", parent: QWidget | None = None) -> None:
         super().__init__(title, description, parent)
@@ -52,7 +54,8 @@ class DropCard(Card):
 
     def _paths(self, event: QDropEvent) -> list[Path]:
         paths = local_paths(event)
-        return paths if all(self.accepts(path) for path in paths) else []
+        few = self.takes_several or len(paths) == 1
+        return paths if few and all(self.accepts(path) for path in paths) else []
 
 
 class DropZone(QFrame):

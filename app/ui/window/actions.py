@@ -19,7 +19,7 @@ from app.core.replica.hostfile import Hostfile
 from app.core.run.folder import RunDir, runs_dir
 from app.core.run.name import folder_word, taken_words, unique_name
 from app.core.run.note import known_name
-from app.core.setup.path_kind import PathKind, SortedPath, sort_path
+from app.core.setup.path_kind import PathKind, SortedPath, sort_paths
 from app.core.system.disk import DISK_FULL
 from app.ui.message.bar import Notice, NoticeKind
 from app.ui.queue.session import QueueSession
@@ -364,7 +364,7 @@ class UserActions(QObject):
 
     def take_files(self, names: Sequence[str]) -> None:
         """Puts files where a drop would put them (the command line, the system's "open with")."""
-        self.take([sort_path(Path(name).expanduser().resolve()) for name in names])
+        self.take(sort_paths([Path(name).expanduser().resolve() for name in names]))
 
     def take(self, sorted_paths: Sequence[SortedPath]) -> None:
         """Puts dropped files where they belong, and says what was done with each."""
@@ -375,7 +375,7 @@ class UserActions(QObject):
         if values:
             self._take_values(values)
         if refused := [found.reason for found in sorted_paths if found.kind is PathKind.UNUSABLE]:
-            self._tell("\n".join(refused), "warning")
+            self._tell("\n".join(dict.fromkeys(refused)), "warning")
 
     def _take_other(self, found: SortedPath) -> None:
         if found.kind is PathKind.CONFIG:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QPainter, QPaintE
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.language import tr
-from app.core.setup.path_kind import PathKind, sort_path
+from app.core.setup.path_kind import PathKind, sort_paths
 from app.ui.widget import theme
 from app.ui.widget.drop import local_paths
 
@@ -59,7 +59,7 @@ class DropTarget(QObject):
             return True
         found.setDropAction(Qt.DropAction.CopyAction)
         found.accept()
-        self.dropped.emit([sort_path(path) for path in paths])
+        self.dropped.emit(sort_paths(paths))
         return True
 
 
@@ -84,11 +84,11 @@ class DropOverlay(QWidget):
 
     def show_intents(self, paths: list[Path]) -> None:
         """Says what would happen to the paths."""
-        sorted_paths = [sort_path(path) for path in paths]
+        sorted_paths = sort_paths(paths)
         usable = [found for found in sorted_paths if found.kind is not PathKind.UNUSABLE]
         intents = dict.fromkeys(found.intent for found in usable)
         self._title.setText(" · ".join(intents) if intents else tr("This cannot be used here"))
-        names = [found.path.name for found in usable] or [found.reason for found in sorted_paths]
+        names = [found.path.name for found in usable] or list(dict.fromkeys(one.reason for one in sorted_paths))
         more = tr(" and {names} more", names=len(names) - NAMED) if len(names) > NAMED else ""
         self._name.setText(", ".join(names[:NAMED]) + more)
         parent = self.parentWidget()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.setup.path_kind import PathKind, SortedPath, config_values, sort_path
+from app.core.setup.path_kind import PathKind, SortedPath, config_values, sort_path, sort_paths
 from app.core.source.collection import members
 from tests.ui import synthetic_run
 
@@ -171,6 +171,18 @@ def test_hidden_files_and_folders_hold_no_data(tmp_path: Path) -> None:
 def test_a_data_set_of_the_hugging_face_cache_is_data_however_deep_its_files_lie(tmp_path: Path) -> None:
     made(tmp_path / "datasets--squad" / "snapshots" / "1" / "plain" / "train.parquet")
     assert sort_path(tmp_path / "datasets--squad").kind is PathKind.DATA
+
+
+def test_of_several_where_there_is_one_none_is_meant(tmp_path: Path, model: Path, adapter: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text("{}")
+    assert sort_paths([model, data]) == [sort_path(model), sort_path(data)]
+    assert [one.kind for one in sort_paths([data, data])] == [PathKind.DATA] * 2
+    found = sort_paths([model, data, model, adapter])
+    said = f"Several models at once: {model.name}, {model.name}. Drop the one that is meant."
+    unusable = SortedPath(PathKind.UNUSABLE, model, said)
+    assert found == [unusable, sort_path(data), unusable, sort_path(adapter)]
+    assert sort_paths([adapter] * 2)[0].reason.startswith("Several adapters at once: ")
 
 
 def test_a_config_takes_data_together_and_the_last_model_and_nothing_else(tmp_path: Path, model: Path) -> None:

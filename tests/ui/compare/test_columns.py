@@ -158,6 +158,7 @@ def test_a_folder_dropped_on_a_column_answers_there(
     assert child(tab, QComboBox, "answer.1.candidate").currentText() == "mine"
     assert tab.columns[1].property("drop") == ""
     assert not drop(tab.columns[1], base), "a model is nothing for a column"
+    assert not drop(tab.columns[0], folder, folder), "of several nobody said which"
     tab.columns[1].set_letter("B", hidden=True)
     assert not drop(tab.columns[1], folder), "who answers is hidden"
 

@@ -269,6 +269,7 @@ def test_what_stands_in_the_way_of_figures_is_said(card: FigureCard, examples: P
     card.set_candidates("/base", (BASE,))
     assert shown(card)["note"] == "Choose a file of examples that nothing was trained on, or drop it here."
     assert not drop(card, tmp_path), "a folder is for the window"
+    assert not drop(card, examples, examples), "figures are of one file"
     assert drop(card, examples)
     assert (card.data, shown(card), card.measuring.button.isEnabled()) == (examples, {}, True)
     card.choose_data(tmp_path / "gone.jsonl")

@@ -97,6 +97,8 @@ def test_an_empty_card_says_what_will_be_there_and_what_to_do(qtbot: QtBot) -> N
 class Taking(DropCard):
     """A card for files that end in .txt."""
 
+    takes_several = True
+
     def accepts(self, path: Path) -> bool:
         return path.suffix == ".txt"
 
@@ -143,6 +145,9 @@ def test_a_card_lights_up_for_what_it_takes(qtbot: QtBot) -> None:
     assert taken == [[Path("/a/c.txt"), Path("/e.txt")]]
     carried = dropped(*urls)
     assert local_paths(QDropEvent(*carried)) == [Path("/a/b.png"), Path("/a/c.txt"), Path("/e.txt")]
+    card.takes_several = False
+    assert enter(*urls[1:]) == (False, ""), "nobody said which"
+    assert enter(urls[1]) == (True, "true")
     with pytest.raises(NotImplementedError):
         DropCard("None").accepts(Path("/a"))
 

@@ -743,6 +743,13 @@ def test_of_several_things_on_a_card_none_is_left_out(ready: MainWindow, tmp_pat
         assert drop(card, model, data, photo)
         assert (ready.store.config.model, ready.store.config.data) == (str(model), str(data))
         assert any("photo.png is not" in text for text in messages(ready))
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "config.json").write_text('{"model_type": "llama"}')
+    ready.store.set("model", "/m")
+    assert drop(tab.model_panel, model, second, data)
+    assert (ready.store.config.model, ready.store.config.data) == ("/m", str(data))
+    assert messages(ready)[0] == "Several models at once: other, second. Drop the one that is meant."
 
 
 def test_runs_that_are_selected_together_are_compared_together(ready: MainWindow, tmp_path: Path) -> None:
