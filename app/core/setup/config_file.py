@@ -20,6 +20,7 @@ from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, WITH_CORRECTION, TrainConfig
 from app.core.json_text import parsed_json
 from app.core.language import code, joined, tr
+from app.core.method.table import METHODS
 from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
@@ -491,6 +492,9 @@ def validation_problems(
         hint = ""
         if spec is not None and spec.range_text:
             hint = tr("{label} takes {range_text}.", label=spec.label, range_text=spec.range_text)
+        elif path == "train_mode" and (meant := METHODS.get(str(fault["input"]).strip().lower())):
+            keys = ", ".join(f"`{key}: {meant.settings[key]}`" for key in ("train_mode", *meant.told_by))
+            hint = tr("{label} is {keys}.", label=meant.label, keys=keys)
         elif spec is not None and spec.choices:
             hint = tr(
                 "{label} is one of {names}.",

@@ -480,3 +480,19 @@ def test_a_schedule_that_another_one_overrules_is_told(text: str, is_told: bool)
     loaded = parse_config(f"targets: full\nlearning_rate: 1e-4\n{text}\n", name="c.yaml")
     told = [one.line for one in loaded.problems if one.path == "lr_schedule"]
     assert told == ([4] if is_told else [])
+
+
+@pytest.mark.parametrize(
+    ("mode", "keys"),
+    [
+        ("simpo", "SimPO is `train_mode: cpo`, `dpo_cpo_loss_type: simpo`."),
+        ("GSPO", "GSPO is `train_mode: grpo`, `importance_sampling_level: sequence`."),
+        ("dapo", "DAPO is `train_mode: grpo`, `grpo_loss_type: dapo`, `importance_sampling_level: token`."),
+        ("rloo", "Method is one of sft, dpo, cpo, orpo, kto, grpo, online_dpo."),
+    ],
+)
+def test_a_method_of_another_mode_is_told_with_the_keys_that_mean_it(mode: str, keys: str) -> None:
+    with pytest.raises(UnusableError) as refused:
+        parse_config(f"train_mode: {mode}\n")
+    [problem] = refused.value.problems
+    assert (problem.path, problem.hint) == ("train_mode", keys)
