@@ -12,7 +12,7 @@ from app.core.model.module_group import Group, name_rank
 from app.core.quantity import count_text
 
 # Raised when the form or the meaning of an inspection changes, so that cached ones of older versions are made anew.
-INSPECTION_FORMAT = 5
+INSPECTION_FORMAT = 6
 
 
 class _Part(BaseModel):
@@ -119,6 +119,7 @@ class Inspection(_Part):
     other_names: tuple[str, ...] = ()
     has_weights: bool = False
     weight_faults: tuple[str, ...] = ()  # what is missing or cut off among the weight files, in sentences
+    misfit: str = ""  # how the weight files differ from the model that config.json describes
     misread: tuple[str, ...] = ()  # what mlx-lm reads otherwise than config.json says it, in sentences
     file_bytes: int = 0
     has_tokenizer: bool = False

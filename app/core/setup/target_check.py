@@ -46,6 +46,9 @@ def _whole(inspection: Inspection, bare: Severity) -> list[Problem]:
     hint = tr("Write it so into config.json, for every program that reads the model.")
     problems += [Problem("model", said, hint=hint) for said in inspection.misread]
     hint = tr("Download or copy the model again.")
+    if inspection.misfit and not inspection.weight_faults:
+        said = tr("The model cannot be loaded: {misfit}.", misfit=inspection.misfit)
+        problems.append(Problem("model", said, hint=hint))
     return problems + [Problem("model", fault, hint=hint) for fault in inspection.weight_faults]
 
 

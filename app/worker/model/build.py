@@ -15,6 +15,7 @@ from app.core.language import tr
 from app.core.model.folder import plain_path
 from app.core.model.safetensors_header import weight_files
 from app.core.problem import Problem, UnusableError
+from app.core.quantity import plural
 
 # The quantization of checkpoints that other programs made, as mlx-lm loads them (mlx_lm.utils.load_model).
 _FOREIGN: dict[str, dict[str, Any]] = {
@@ -27,6 +28,11 @@ _FOREIGN: dict[str, dict[str, Any]] = {
 
 # How Python says that a class was not given all it needs.
 _MISSING = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.+)$")
+
+# What mlx says of weights that do not fit (mlx.nn.Module.load_weights).
+_SURPLUS = re.compile(r"Received (\d+) parameters not in model")
+_LACKING = re.compile(r"Missing (\d+) parameters")
+_SHAPE = re.compile(r"Expected shape \((.+?)\) but received shape \((.+?)\) for parameter ([\w.]+\w)")
 
 
 class UnknownModelError(Exception):
@@ -100,6 +106,50 @@ def _load_lazily(path: Path) -> tuple[nn.Module, dict[str, Any]] | None:
     except (Exception, SystemExit):
         return None
     return model, config
+
+
+def weights_misfit(path: Path) -> str:
+    """How the weight files in a folder differ from the model that its config describes, as training would find it
+    when it reads them; empty if they do not. No weight is read."""
+    if not weight_files(path):
+        return ""
+    try:
+        with plain_path(path) as place:
+            mlx_lm_utils.load_model(place, lazy=True)
+    except (FileNotFoundError, ValueError) as error:
+        return misfit_text(error)
+    except (Exception, SystemExit):
+        return ""  # whatever else is wrong has been told of the config, or is told of the files
+    return ""
+
+
+def misfit_text(error: Exception) -> str:
+    """What mlx says of weights that do not fit a model, in words; empty if it is something else that it says."""
+    if isinstance(error, FileNotFoundError):
+        return tr("there are no files called model*.safetensors in it")
+    lines = str(error).splitlines() or [""]
+    name = (lines[1:] or [""])[0].strip(" .,")
+    if found := _SURPLUS.match(lines[0]):
+        return tr(
+            "its files hold {found} that a model of its config has not, such as {name}",
+            found=plural(int(found[1]), "weight"),
+            name=name,
+        )
+    if found := _LACKING.match(lines[0]):
+        return tr(
+            "its files lack {found} that its config asks for, such as {name}",
+            found=plural(int(found[1]), "weight"),
+            name=name,
+        )
+    if found := _SHAPE.match(str(error)):
+        expected, there = (found[i].replace(", ", " × ") for i in (1, 2))
+        return tr(
+            "{found} is {there} in its files, and {expected} by its config",
+            found=found[3],
+            there=there,
+            expected=expected,
+        )
+    return ""
 
 
 def _build(config: dict[str, Any]) -> nn.Module:

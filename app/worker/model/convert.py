@@ -97,7 +97,8 @@ def _check(source: Path, out: Path, chosen: Quantization) -> tuple[int, int]:
 def _convert(source: Path, out: Path, chosen: Quantization) -> None:
     from mlx_lm import convert as mlx_convert
 
-    from app.worker.model.loading import is_misfit, unloadable
+    from app.worker.model.build import misfit_text
+    from app.worker.model.loading import unloadable
 
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -111,7 +112,7 @@ def _convert(source: Path, out: Path, chosen: Quantization) -> None:
                 q_mode=chosen.mode,
             )
     except (ValueError, KeyError, TypeError) as error:
-        if is_misfit(error):
+        if misfit_text(error):
             raise unloadable(source, error) from error
         raise TaskError(
             tr(

@@ -17,7 +17,7 @@ from app.core.model.facts import model_facts
 from app.core.model.inspection import AdapterCost, AdapterSize, Inspection, Layer, Module
 from app.core.model.module_group import Group, group_of, settle
 from app.core.model.safetensors_header import read_headers, weight_files
-from app.worker.model.build import UnknownModelError, build_model, quantization_of
+from app.worker.model.build import UnknownModelError, build_model, quantization_of, weights_misfit
 from app.worker.model.rotation import is_plainly_causal
 
 __all__ = ["UnknownModelError", "inspect_built", "inspect_structure"]
@@ -30,7 +30,8 @@ def inspect_built(path: Path, raw_config: dict[str, Any]) -> Inspection:
     """Builds the model in a folder lazily and inspects it. Raises as `build_model` does."""
     model, config = build_model(path)
     dtype = _stored_dtype(path) or model_facts(raw_config).dtype or "bfloat16"
-    return inspect_structure(model, config, dtype).model_copy(update={"misread": _misread(model, raw_config)})
+    more = {"misread": _misread(model, raw_config), "misfit": weights_misfit(path)}
+    return inspect_structure(model, config, dtype).model_copy(update=more)
 
 
 def _misread(model: nn.Module, config: dict[str, Any]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from app.core.model.bound import check_layers
 from app.core.model.folder import plain_path, read_config, unreadable_name
 from app.core.model.safetensors_header import repeated_tensors, weight_faults
 from app.core.problem import Problem, UnusableError
-from app.core.quantity import plural
+from app.worker.model.build import misfit_text
 from app.worker.model.precision import compute_in_base_precision
 from app.worker.model.prefix_cache import PrefixCache
 from app.worker.process.free_memory import check_address_space
@@ -26,11 +25,7 @@ from app.worker.token.tokenizer import NO_FOREIGN_CODE, know_folder
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
 
-# What mlx says of weights that do not fit (mlx.nn.Module.load_weights).
-_SURPLUS = re.compile(r"Received (\d+) parameters not in model")
-_LACKING = re.compile(r"Missing (\d+) parameters")
 RECOMPUTED = "_luthier_recomputed"  # what marks a layer that computes anew: whether dropout draws in it
-_SHAPE = re.compile(r"Expected shape \((.+?)\) but received shape \((.+?)\) for parameter ([\w.]+\w)")
 
 
 def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]:
@@ -68,43 +63,15 @@ def refuse_repeated(path: Path) -> None:
         raise UnusableError([Problem("model", fault, file=str(path)) for fault in faults])
 
 
-def is_misfit(error: Exception) -> bool:
-    """Whether mlx says that weights do not fit the model of their config."""
-    said = str(error)
-    return any(kind.match(said) for kind in (_SURPLUS, _LACKING, _SHAPE))
-
-
 def unloadable(path: Path, error: Exception) -> UnusableError:
     """What is wrong with a model's files: what their headers show, else what mlx-lm says, in words."""
     if faults := weight_faults(path):
         hint = tr("Download or copy the model again.")
         return UnusableError([Problem("model", fault, hint=hint, file=str(path)) for fault in faults])
-    lines = str(error).splitlines() or [type(error).__name__]
-    said, name = tr("The model in {path} cannot be loaded", path=path), (lines[1:] or [""])[0].strip(" .,")
-    if found := _SURPLUS.match(lines[0]):
-        reason = tr(
-            "its files hold {found} that a model of its config has not, such as {name}",
-            found=plural(int(found[1]), "weight"),
-            name=name,
-        )
-    elif found := _LACKING.match(lines[0]):
-        reason = tr(
-            "its files lack {found} that its config asks for, such as {name}",
-            found=plural(int(found[1]), "weight"),
-            name=name,
-        )
-    elif found := _SHAPE.match(str(error)):
-        expected, there = (found[i].replace(", ", " × ") for i in (1, 2))
-        reason = tr(
-            "{found} is {there} in its files, and {expected} by its config",
-            found=found[3],
-            there=there,
-            expected=expected,
-        )
-    elif isinstance(error, FileNotFoundError):
-        reason = tr("there are no files called model*.safetensors in it")
-    else:
+    if not (reason := misfit_text(error)):
+        lines = str(error).splitlines() or [type(error).__name__]
         reason = tr("mlx-lm refuses it ({value})", value=lines[0].rstrip("."))
+    said = tr("The model in {path} cannot be loaded", path=path)
     hint = tr("Choose a folder with config.json, tokenizer files and *.safetensors that mlx-lm supports.")
     return UnusableError([Problem("model", f"{said}: {reason}.", hint=hint)])
 

@@ -17,6 +17,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
 from app.core.model.module_group import Group
 from app.core.problem import Severity, UnusableError, errors
+from app.core.setup.target_check import check_targets
 from app.core.target.selection import resolve
 from app.worker.model.build import build_model
 from app.worker.model.inspect import inspect_model
@@ -229,3 +230,32 @@ def test_what_mlx_lm_reads_as_it_is_said_is_no_fault(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model", layers=1)
     _in_the_form_of_transformers_5(folder, rope_theta=1_000_000.0)
     assert inspect_model(folder).misread == ()
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"num_hidden_layers": 1}, "that a model of its config has not, such as model.layers.1."),
+        ({"num_hidden_layers": 3}, "that its config asks for, such as model.layers.2."),
+        ({"tie_word_embeddings": False}, "that its config asks for, such as lm_head."),
+    ],
+)
+def test_weights_of_another_model_are_told_before_anything_is_trained(
+    tmp_path: Path, quantized: bool, change: dict[str, Any], said: str
+) -> None:
+    folder = write_model(tmp_path / "model", quantized=quantized)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    inspection = inspect_model(folder)
+    assert said in inspection.misfit
+    assert bool(inspection.misfit) is bool(said)
+    told = [p.message for p in errors(check_targets(inspection, TrainConfig()))]
+    assert told == ([f"The model cannot be loaded: {inspection.misfit}."] if said else [])
+
+
+def test_weights_by_a_name_that_mlx_lm_does_not_read_are_told(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    (folder / "model.safetensors").rename(folder / "consolidated.safetensors")
+    assert inspect_model(folder).misfit == "there are no files called model*.safetensors in it"
