@@ -65,21 +65,25 @@ def resume(
     return exit_code(follow(found, as_json=as_json))
 
 
-def known_run(name: str) -> RunDir:
-    """The run of that path or name; raises `UnusableError` with near misses."""
-    from app.core.problem import Problem, UnusableError
-    from app.core.run.catalog import find_run
+def known_run(name: str, *, quiet: bool = False) -> RunDir:
+    """The run of that path or name, which is told where several could be meant unless ``quiet``; raises
+    `UnusableError` with near misses."""
+    from app.core.problem import Problem, Severity, UnusableError
+    from app.core.run.catalog import meant_runs
     from app.core.run.folder import find_runs
     from app.core.run.note import load_note
 
-    found = find_run(name)
-    if found is None:
+    meant = meant_runs(name)
+    if not meant:
         names = [each for run in find_runs() for each in (run.name, load_note(run).name) if each]
         near = output.near_misses(name, names)
         raise UnusableError(
             [Problem("", f"There is no run “{name}”.", hint=near or "`luthier runs list` shows all of them.")]
         )
-    return found
+    if len(meant) > 1 and not quiet:
+        said = f"“{name}” can mean {len(meant)} runs; the newest is taken, {meant[0].name}."
+        output.complain([Problem("", said, Severity.NOTE, hint="A whole name, or a folder, means one.")])
+    return meant[0]
 
 
 def run_word(run: RunDir) -> str:

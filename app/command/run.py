@@ -224,7 +224,7 @@ def _deletable(names: list[str]) -> list[RunDir]:
     problems = []
     for name in names:
         try:
-            run = known_run(name)
+            run = known_run(name, quiet=True)  # no guess is taken
         except UnusableError as error:
             problems += error.problems
             continue

@@ -81,6 +81,20 @@ def test_name_notes_and_tags_are_kept_and_listed(capsys: pytest.CaptureFixture[s
     assert not runs[0].notes.exists()
 
 
+def test_a_part_of_several_names_says_which_run_is_taken(
+    capsys: pytest.CaptureFixture[str], runs: list[RunDir]
+) -> None:
+    for run, name in zip(("first", "second"), ("faq one", "faq two"), strict=True):
+        said(capsys, "rename", run, name)
+    assert run_command(["runs", "show", "faq", "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["path"] == str(runs[1].path)
+    assert told.err.startswith("note: “faq” can mean 2 runs; the newest is taken, second.\n")
+    assert run_command(["runs", "show", "faq one", "--json"]) == 0
+    assert capsys.readouterr().err == ""
+    assert "can mean" not in said(capsys, "delete", "faq", "--yes", code=2)
+
+
 def test_a_name_that_was_given_once_is_enough_to_delete(
     capsys: pytest.CaptureFixture[str], runs: list[RunDir]
 ) -> None:

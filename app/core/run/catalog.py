@@ -212,18 +212,23 @@ class RunCatalog:
 def find_run(name: str, parent: Path | None = None) -> RunDir | None:
     """A run by its path, its folder's name, the name that a person gave it, or the newest of whose names ``name``
     is a part."""
+    return next(iter(meant_runs(name, parent)), None)
+
+
+def meant_runs(name: str, parent: Path | None = None) -> list[RunDir]:
+    """The runs that a name can mean, as `find_run` takes them: several where it is a part of several names."""
     path = Path(name).expanduser()
     if (path / RUN_CONFIG).is_file():
-        return RunDir(path.resolve())
+        return [RunDir(path.resolve())]
     runs = list(find_runs(parent))
     exact = [run for run in runs if run.name == name]
     if exact or not name:
-        return next(iter(exact), None)
+        return exact[:1]
     given = {run.path: load_note(run).name for run in runs}
     named = [run for run in runs if given[run.path] == name]
     word = folder_word(name)
     partial = [run for run in runs if name in run.name or word in run.name or name in given[run.path]]
-    return next(iter([*named, *partial]), None)
+    return named or partial
 
 
 class _Clock:
