@@ -772,7 +772,7 @@ class _Training:
     def _emit_started(self) -> None:
         if self.spoken is not None and not self.spoken:
             self.channel.emit(event.Warned(message=UNASKED))
-        trained, total = parameter_counts(self.model)
+        trained, _ = parameter_counts(self.model)
         examples = self.batches.examples
         self.channel.emit(
             event.Started(
@@ -783,7 +783,7 @@ class _Training:
                 valid_examples=len(self.valid.examples) if self.valid else 0,
                 epoch_tokens=int(examples.inputs.sum()),
                 trainable_parameters=trained,
-                total_parameters=total,
+                total_parameters=self.selection.total_parameters,  # as it was shown before Start
                 adapted_modules=self.selection.adapted_modules,
                 batch_size=self.config.batch_size,
                 replicas=self.team.size if self.team is not None else 1,

@@ -37,6 +37,7 @@ from app.core.setup.config_file import load_config
 from app.core.tracker.tracking import LOG_FOLDER
 from app.worker.batch.examples import Examples
 from app.worker.model.head import find_head
+from app.worker.model.inspect import inspect_model
 from app.worker.model.loading import load_model
 from app.worker.objective.supervised import supervised
 from app.worker.objective.validation import ValidationSet, measure
@@ -79,6 +80,17 @@ def measured_again(run: RunDir, adapter: Path) -> float:
 
 
 # -- what a run says and leaves ---------------------------------------------------------------------------------
+
+
+def test_a_run_says_the_parameters_that_were_shown_before_it(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    """mlx-lm's count leaves out parameters that stand beside the modules, such as gpt-oss's sinks."""
+    kinds = ["sliding_attention", "full_attention"]
+    model = write_model(
+        tmp_path / "model", "gpt_oss", num_local_experts=4, num_experts_per_tok=2, sliding_window=32, head_dim=16,
+        layer_types=kinds,
+    )  # fmt: skip
+    _, said = start(config_for(model, inputs[1], iters=1), tmp_path / "run")
+    assert said.of(Started)[0].total_parameters == inspect_model(model).total_parameters
 
 
 def test_a_run_from_start_to_finish(
