@@ -190,11 +190,21 @@ def not_for_a_run(path: Path) -> str:
         return ""
     if not path.is_dir():
         return f"{path} is a file, and a run needs a folder."
-    others = sorted(found.name for found in path.iterdir() if found.name != ".DS_Store")
+    others = sorted(_others({found.name for found in path.iterdir()}))
     if not others:
         return ""
     named = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
     return f"{path} holds other files ({named}), among which a run would write its own."
+
+
+def _others(names: set[str]) -> set[str]:
+    """Those names that are neither the system's nor what a start leaves that is killed before there is a run: its
+    lock, its setup, and a config in writing."""
+    from app.core.run.folder import RUN_LOCK, RUN_SETUP
+
+    own = {RUN_LOCK, RUN_SETUP} if RUN_LOCK in names else set[str]()
+    written = (".setup-", ".config-") if own else ()
+    return {name for name in names - own - {".DS_Store"} if not name.startswith(written)}
 
 
 def follow(run: RunDir, *, as_json: bool) -> Event | None:

@@ -17,7 +17,7 @@ import pytest
 from typer.main import get_command
 
 from app.command.output import exit_code_text
-from app.command.train import clear_run
+from app.command.train import clear_run, not_for_a_run
 from app.command.verb import VERBS
 from app.core.config.train_config import TrainConfig
 from app.core.live.training_list import listed
@@ -275,6 +275,17 @@ def test_a_run_goes_into_a_folder_of_its_own(
     assert "new or empty" in done.stderr
     assert folder.is_file() or len(list(folder.iterdir())) == 4
     assert not RunDir(folder).config.exists()
+
+
+def test_a_start_that_was_killed_before_there_was_a_run_can_be_made_again(tmp_path: Path) -> None:
+    """It leaves its lock, then its setup, then a config that is half written: with it the folder was another's."""
+    for name in (".DS_Store", ".lock", ".setup-a1b2c3.yaml", "setup.yaml", ".config-d4e5f6.yaml"):
+        (tmp_path / name).touch()
+        assert not_for_a_run(tmp_path) == ""
+    (tmp_path / "notes.txt").touch()
+    assert "holds other files (notes.txt)" in not_for_a_run(tmp_path)
+    (tmp_path / ".lock").unlink()  # somebody's own files, whatever they are called
+    assert "(.config-d4e5f6.yaml, .setup-a1b2c3.yaml, notes.txt, …)" in not_for_a_run(tmp_path)
 
 
 # -- English -----------------------------------------------------------------------------------------------------
