@@ -258,8 +258,22 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         if read.left_layers:
             config = _fit_layers(config, read)
     says_nothing = given <= {problem.path for problem in unknown if problem.severity is Severity.NOTE}
-    problems = (*read.problems, *unknown, *_unused_schedule(config, name, lines))
+    problems = (
+        *read.problems, *unknown, *_unused_schedule(config, name, lines), *_unknown_optimizers(config, name, lines)
+    )  # fmt: skip
     return LoadedConfig(config, problems, named=frozenset(tree), says_nothing=says_nothing)
+
+
+def _unknown_optimizers(config: TrainConfig, name: str, lines: Mapping[str, int]) -> Iterator[Problem]:
+    """Settings of optimizers that there are not, such as those of ``AdamW``: mlx-lm passes them over as well."""
+    spec = field_specs()["optimizer"]
+    known = [str(value) for value, _ in spec.choices]
+    for key in config.optimizer_config:
+        if key not in known:
+            path, near = f"optimizer_config.{key}", difflib.get_close_matches(key.lower(), known, 1, 0.6)
+            said = tr("There is no optimizer `{key}`: its settings are kept, and train nothing.", key=key)
+            hint = tr("Is `{meant}` meant?", meant=near[0]) if near else ""
+            yield Problem(path, said, Severity.WARNING, hint, name, lines.get(path))
 
 
 def _unused_schedule(config: TrainConfig, name: str, lines: Mapping[str, int]) -> Iterator[Problem]:

@@ -496,3 +496,10 @@ def test_a_method_of_another_mode_is_told_with_the_keys_that_mean_it(mode: str, 
         parse_config(f"train_mode: {mode}\n")
     [problem] = refused.value.problems
     assert (problem.path, problem.hint) == ("train_mode", keys)
+
+
+def test_settings_of_an_optimizer_that_there_is_not_are_told() -> None:
+    text = "model: m\noptimizer: AdamW\noptimizer_config:\n  AdamW: {weight_decay: 0.3}\n  sgd: {momentum: 0.9}\n"
+    [told] = [one for one in parse_config(text, name="c.yaml").problems if one.path.startswith("optimizer_config")]
+    assert (told.path, told.line, told.hint) == ("optimizer_config.AdamW", 4, "Is `adamw` meant?")
+    assert "train nothing" in told.message
