@@ -15,6 +15,7 @@ from app.ui.form.store import ConfigStore
 from app.ui.method.advice_dialog import AdviceDialog
 from app.ui.method.card import MethodCard
 from app.ui.method.choice import NEEDS, choose_method
+from app.ui.platform.link_label import LinkLabel
 from app.ui.widget import theme
 from app.ui.widget.card import Card
 from app.ui.widget.flow import Flow
@@ -99,11 +100,7 @@ class MethodSection(Card):
                 grid.addWidget(self._titles[name], row, 0, Qt.AlignmentFlag.AlignTop)
                 self._lines[name] = self._line(name, well)
                 grid.addWidget(self._lines[name], row, 1)
-        paper = self._lines["paper"]
-        paper.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse
-                                      | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)  # fmt: skip
-        paper.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        paper.linkActivated.connect(self._open_paper)
+        self._lines["paper"].linkActivated.connect(self._open_paper)
         self.starter_button = self._link("method.starter", self.starter_requested, well)
         self.trial_button = self._link("method.trial", self.trial_requested, well)
         self.trial_button.setText(tr("Set up a trial run"))
@@ -122,7 +119,7 @@ class MethodSection(Card):
         return button
 
     def _line(self, name: str, parent: QWidget) -> QLabel:
-        label = QLabel(parent)
+        label = LinkLabel(parent) if name == "paper" else QLabel(parent)
         label.setObjectName(f"method.{name}")
         label.setWordWrap(True)
         return label

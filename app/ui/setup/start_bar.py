@@ -7,7 +7,7 @@ from html import escape
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.core.config.spec import field_specs
 from app.core.language import tr
@@ -17,6 +17,7 @@ from app.core.setup.recommendation import SCALE_PATH
 from app.core.system.setting import load_settings
 from app.ui.message.foot import Foot
 from app.ui.platform.key_text import MAIN_KEYS, with_keys
+from app.ui.platform.link_label import LinkLabel
 from app.ui.target.alpha import scale_name
 from app.ui.widget import theme
 from app.ui.widget.flow import Flow
@@ -82,14 +83,11 @@ class StartBar(Foot):
         layout.setSpacing(theme.SPACE)
         texts = QVBoxLayout()
         texts.setSpacing(2)
-        self._label, self._warnings = QLabel(self), QLabel(self)
+        self._label, self._warnings = LinkLabel(self), LinkLabel(self)
         self._label.setObjectName("start_bar.text")
         self._warnings.setProperty("role", "warning")
         for label in (self._label, self._warnings):
             label.setWordWrap(True)
-            label.setTextFormat(Qt.TextFormat.RichText)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse
-                                          | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)  # fmt: skip
             label.linkActivated.connect(self.shown_requested)
             texts.addWidget(label)
         layout.addLayout(texts, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QUrl
+from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -14,6 +14,7 @@ from app.ui.form.field import Field
 from app.ui.form.grid import FieldGrid
 from app.ui.form.selection_model import SelectionModel
 from app.ui.form.store import ConfigStore
+from app.ui.platform.link_label import LinkLabel
 from app.ui.target.alpha import Alpha
 from app.ui.target.chooser import TargetChooser
 from app.ui.target.coverage_matrix import CoverageMatrix
@@ -55,14 +56,11 @@ class TargetSection(Card):
         self._what = QLabel(banner)
         self._what.setObjectName("target_section.what")
         self._what.setWordWrap(True)
-        self.link = QLabel(banner)
+        self.link = LinkLabel(banner)
         self.link.setObjectName("target_section.link")
         self.link.setProperty("role", "small")
         self.link.setToolTip(PAPER)
         self.link.setAccessibleName(tr("Research: LoRA Without Regret, opens in the browser"))
-        self.link.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.link.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse
-                                          | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)  # fmt: skip
         self.link.linkActivated.connect(self._open_paper)
         theme.theme().changed.connect(self._show_link)
         self._show_link()

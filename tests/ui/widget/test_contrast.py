@@ -38,6 +38,12 @@ def test_text_can_be_read(colors: Colors, text: str, ground: str) -> None:
 
 
 @pytest.mark.parametrize("colors", [LIGHT, DARK], ids=lambda colors: colors.scheme)
+def test_the_rim_of_a_primary_button_with_the_keyboard_can_be_seen(colors: Colors) -> None:
+    """Beside what lies around it or what it goes round: one of both is far from it (2.4.11)."""
+    assert max(contrast(colors.text, colors.accent), contrast(colors.text, colors.window)) >= 3
+
+
+@pytest.mark.parametrize("colors", [LIGHT, DARK], ids=lambda colors: colors.scheme)
 @pytest.mark.parametrize("ground", GROUNDS)
 def test_the_border_of_a_field_can_be_seen(colors: Colors, ground: str) -> None:
     assert contrast(colors.border_strong, getattr(colors, ground)) >= 3

@@ -8,7 +8,24 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFontDatabase, QFontMetricsF, QGuiApplication, QIcon, QPalette
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QPlainTextEdit,
+    QPushButton,
+    QRadioButton,
+    QSlider,
+    QSpinBox,
+    QTabBar,
+    QTableWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from app.ui.widget import theme
@@ -151,3 +168,46 @@ def test_a_role_is_set_and_the_widget_dressed_anew(qtbot: QtBot) -> None:
 def test_sizes_in_the_sheet_go_with_the_text() -> None:
     filled = theme.fill_sheet("a { font-size: text(12); height: line(20); b: context(3); }", theme.LIGHT)
     assert filled == f"a {{ font-size: 12px; height: {theme.line_px(20)}px; b: context(3); }}"
+
+
+def kinds() -> list[QWidget]:
+    """One of each kind that Tab goes to."""
+    primary, quiet, tabs = QPushButton("Go"), QPushButton("Quiet"), QTabBar()
+    rows, table = QListWidget(), QTableWidget(2, 2)
+    primary.setProperty("kind", "primary")
+    quiet.setProperty("kind", "quiet")
+    for name in ("one", "two"):
+        tabs.addTab(name)
+        rows.addItem(name)
+    chosen = QRadioButton("Chosen")
+    chosen.setChecked(True)
+    tool, link = QToolButton(), QPushButton("Link")
+    tool.setText("Tool")
+    link.setProperty("kind", "link")
+    return [
+        primary, quiet, link, tool, QPushButton("Plain"), tabs, rows, table, chosen, QCheckBox("Check"),
+        QLineEdit(), QSpinBox(), QComboBox(), QPlainTextEdit(), QSlider(Qt.Orientation.Horizontal),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_what_has_the_keyboard_shows_it(qtbot: QtBot, scheme: theme.Scheme) -> None:
+    theme.apply_theme(scheme)
+    page, nowhere = QWidget(), QLineEdit()
+    qtbot.addWidget(page)
+    layout = QVBoxLayout(page)
+    for widget in (nowhere, *(found := kinds())):
+        layout.addWidget(widget)
+    with qtbot.waitExposed(page):
+        page.show()
+    page.activateWindow()
+    qtbot.waitUntil(page.isActiveWindow)
+    alike = []
+    for widget in found:
+        nowhere.setFocus()
+        before = widget.grab().toImage()
+        widget.setFocus(Qt.FocusReason.TabFocusReason)
+        assert widget.hasFocus()
+        if widget.grab().toImage() == before:
+            alike.append(f"{type(widget).__name__} {widget.property('kind') or ''}")
+    assert alike == []
