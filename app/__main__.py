@@ -83,8 +83,9 @@ def _run(arguments: list[str]) -> int:
 def _opens_window(arguments: list[str]) -> bool:
     """True where all arguments are files, or there are none: a verb comes before a file of its name."""
     from app.command.verb import VERBS
+    from app.core.typed_path import typed_path
 
-    return not (arguments and arguments[0] in VERBS) and all(Path(word).expanduser().exists() for word in arguments)
+    return not (arguments and arguments[0] in VERBS) and all(typed_path(word).exists() for word in arguments)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from app.command.check_output import (
     without_parts,
 )
 from app.core.method.table import MODES
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
@@ -90,11 +91,11 @@ def check(
     config = config_of(values)
     if reward_functions:
         _check_rewards(config)
-    files = [path.expanduser().resolve() for path in data]
+    files = [typed_path(path).resolve() for path in data]
     _check_kinds(files)
     report, examples = _with_model(files, model, config, show) if model else _plain(files, config, show)
     report = _with_config(report, config)
-    repair = None if fix is None else repaired(files, config, fix.expanduser().resolve())
+    repair = None if fix is None else repaired(files, config, typed_path(fix).resolve())
     # The columns of pairs and of prompts have names of their own, which no option changes.
     mapping = mapping_options(report) if train_mode == "sft" else []
     if as_json:

@@ -11,6 +11,7 @@ import typer
 from app.command import output
 from app.command.evaluate import Strengths
 from app.command.option import Beside, ask_beside
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.core.compare.candidate import Candidate
@@ -55,11 +56,11 @@ def compare(
     from app.core.protocol.job import AskedScores, EvaluateJob, GenerateJob
 
     ask_beside(beside)
-    asked = list(read_prompts(prompts.expanduser(), beyond=1)) if prompts is not None else []
+    asked = list(read_prompts(typed_path(prompts), beyond=1)) if prompts is not None else []
     if len(asked) > LONGEST_SET:
         asked = asked[:LONGEST_SET]
         output.remark(f"warning: only the first {LONGEST_SET:,} prompts of {prompts} are asked.")
-    candidates = [candidate_of(path.expanduser().resolve()) for path in adapter_path or []]
+    candidates = [candidate_of(typed_path(path).resolve()) for path in adapter_path or []]
     given = {"mask_prompt": mask_prompt, "max_seq_length": max_seq_length}
     config = _config(candidates) | {key: value for key, value in given.items() if value is not None}
     base, adapters = absolute(model), (None, *(str(one.adapter) for one in candidates))

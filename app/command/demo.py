@@ -15,6 +15,7 @@ import typer
 from app.command import output
 from app.command.option import Beside, ask_beside, check_place
 from app.command.output import FailedError
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
@@ -125,12 +126,12 @@ def demo(
     from app.core.system.starter import demo_config
 
     if screenshot is not None:
-        _check_picture(screenshot.expanduser().resolve())
+        _check_picture(typed_path(screenshot).resolve())
     ask_beside(beside)
     started = time.monotonic()
     loaded = load_config(demo_config())
     config = with_name(loaded.config, loaded.named)
-    new = missing_folders(run_dir.expanduser()) if run_dir is not None else None
+    new = missing_folders(typed_path(run_dir)) if run_dir is not None else None
     run = make_run(config, run_dir)
     last = _train(run, as_json)
     if last.reason == "stopped":
@@ -301,7 +302,7 @@ def _check_picture(target: Path) -> None:
 def _take(run: RunDir, picture: Path, as_json: bool) -> str:
     from app.ui.window.application import screenshot
 
-    target = picture.expanduser().resolve()
+    target = typed_path(picture).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     screenshot(run.path, target)
     if not as_json:

@@ -9,6 +9,7 @@ import typer
 
 from app.command import output
 from app.command.option import Beside, ask_beside, strength_of
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.core.protocol.job import BenchmarkJob
@@ -58,13 +59,13 @@ def evaluate(
     from app.core.protocol.job import BenchmarkJob, EvaluateJob
 
     ask_beside(beside)
-    adapters = (None, *(str(path.expanduser().resolve()) for path in adapter_path or []))
+    adapters = (None, *(str(typed_path(path).resolve()) for path in adapter_path or []))
     if tasks.strip():
         return _benchmark(
             BenchmarkJob(
                 model=absolute(model), adapters=adapters, strengths=strengths_of(adapters, strength),
                 tasks=tuple(name.strip() for name in tasks.split(",") if name.strip()),
-                include_path=include_path.expanduser().resolve() if include_path is not None else None,
+                include_path=typed_path(include_path).resolve() if include_path is not None else None,
                 shots=num_fewshot, limit=limit, chat=apply_chat_template, download=download,
             ),
             as_json,
@@ -134,7 +135,7 @@ def test_file(data: Path) -> Path:
     """The file of held-out examples that ``data`` means; raises `UnusableError` if there is none."""
     from app.core.problem import Problem, UnusableError
 
-    data = data.expanduser().resolve()
+    data = typed_path(data).resolve()
     if data.is_file():
         return data
     for name in ("test.jsonl", "valid.jsonl"):

@@ -11,6 +11,7 @@ import typer
 from app.command import output
 from app.command.option import AdapterStrength, AsJson, Beside, MinP, TopK, TopP, ask_beside
 from app.core.json_text import parsed_json
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.core.protocol.client import Interrupt, WorkerClient
@@ -53,7 +54,7 @@ def generate(
     from app.core.protocol.question import chat_of
 
     ask_beside(beside)
-    adapter = str(adapter_path.expanduser().resolve()) if adapter_path is not None else None
+    adapter = str(typed_path(adapter_path).resolve()) if adapter_path is not None else None
     question = _question(
         messages=chat_of([{"role": "system", "content": system_prompt}] if system_prompt is not None else []),
         prompt=_prompt(prompt),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-from pathlib import Path
 
 from app import __version__
 from app.command import output
@@ -16,6 +15,7 @@ from app.core.launch.start import own_folder, prepare_start
 from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
 from app.core.system.kept_traceback import keep_traceback
+from app.core.typed_path import typed_path
 
 # New objects between two looks for unused ones: by imports alone Python's 700 are met a hundred times.
 COLLECTED_AT = 10_000
@@ -97,10 +97,10 @@ def _without_verb(arguments: list[str]) -> int:
     if first == "--selftest" and len(words) <= 2:
         from app.command.health.selftest import selftest
 
-        return selftest(*(Path(word).expanduser() for word in words[1:]))
-    if missing := [word for word in words or arguments if not Path(word).expanduser().exists()]:
+        return selftest(*(typed_path(word) for word in words[1:]))
+    if missing := [word for word in words or arguments if not typed_path(word).exists()]:
         raise UnusableError([_unknown(word) for word in missing])
-    files = [str(Path(word).expanduser().resolve()) for word in words]
+    files = [str(typed_path(word).resolve()) for word in words]
     prepare_start()
     gc.disable()  # whatever is made until the window stands there stays; then it collects by itself
     from app.ui.window.application import run_window

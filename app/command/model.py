@@ -12,6 +12,7 @@ import typer
 from app.command import output
 from app.command.option import AsJson
 from app.core.refusal import reason_of
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.core.protocol import event
@@ -64,7 +65,7 @@ def download(
     """Downloads a model; run it again after an interruption, and it goes on where it stopped."""
     from app.core.protocol.job import HubDownloadJob
 
-    models_dir = str(to.expanduser().resolve()) if to is not None else None
+    models_dir = str(typed_path(to).resolve()) if to is not None else None
     data, _ = _run(HubDownloadJob(model=model, models_dir=models_dir), quiet=as_json)
     if as_json:
         output.say_json(data)
@@ -119,7 +120,7 @@ def convert(
 
     chosen = conversion.quantization(quantization)
     out = to if to is not None else conversion.converted_folder(model, chosen, models_place(load_settings()))
-    job = ConvertJob(model=absolute(model), out=out.expanduser().resolve(), quantization=quantization)
+    job = ConvertJob(model=absolute(model), out=typed_path(out).resolve(), quantization=quantization)
     data, _ = _run(job, quiet=as_json)
     if as_json:
         output.say_json(data)

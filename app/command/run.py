@@ -12,6 +12,7 @@ import typer
 
 from app.command import output
 from app.command.option import AsJson
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.core.run.folder import RunDir
@@ -133,7 +134,7 @@ def track(
     from app.command.worker import result_of
     from app.core.protocol.job import TrackJob
 
-    place = out.expanduser().resolve() if out is not None else None
+    place = typed_path(out).resolve() if out is not None else None
     found = result_of(TrackJob(run=known_run(run).path, report_to=to, project=project, out=place), quiet=as_json)
     if as_json:
         output.say_json(found)

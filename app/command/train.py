@@ -16,6 +16,7 @@ import typer
 from app.command import output
 from app.command.option import Beside, TrustRewardFile, ask_beside, trust_rewards
 from app.command.output import DONE, FAILED, UNUSABLE
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
@@ -63,7 +64,7 @@ def train(
     if trust_reward_file:
         trust_rewards(loaded.config)
     ask_beside(beside)
-    new = missing_folders(run_dir.expanduser()) if run_dir is not None else []
+    new = missing_folders(typed_path(run_dir)) if run_dir is not None else []
     run = make_run(with_name(loaded.config, loaded.named), run_dir)
     last: Event | None = None
     is_kept = False
@@ -147,7 +148,7 @@ def check_paths(config: TrainConfig, file: Path) -> None:
         problems += error.problems
     for field in ("data", "valid_data", "test_data", "reward_functions_file"):
         value = str(config.value(field))
-        if value and not Path(value).expanduser().exists():
+        if value and not typed_path(value).exists():
             problems.append(Problem(field, f"`{field}`: {value} does not exist.", file=str(file)))
     if not config.data:
         problems.append(Problem("data", "`data`: No training data is given.", file=str(file)))
@@ -163,7 +164,7 @@ def make_run(config: TrainConfig, run_dir: Path | None) -> RunDir:
 
     if run_dir is None:
         return create_run(config)
-    folder = run_dir.expanduser()
+    folder = typed_path(run_dir)
     try:
         if not holds_run(folder) and (said := not_for_a_run(folder)):
             raise UnusableError([Problem("--run-dir", said, hint="Name a folder that is new or empty.")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.command import output
@@ -13,6 +12,7 @@ from app.core.protocol import event
 from app.core.protocol.client import started_job
 from app.core.protocol.event import Event
 from app.core.protocol.job import InspectJob, Job
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.core.model.inspection import Inspection
@@ -78,5 +78,5 @@ def inspected(model: str) -> Inspection:
 
 def absolute(name: str) -> str:
     """A path as the worker must get it (it may have another working folder); a model's hub name as it is."""
-    path = Path(name).expanduser()
+    path = typed_path(name)
     return str(path.resolve()) if path.exists() else name

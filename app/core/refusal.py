@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from app.core.language import tr
+from app.core.typed_path import typed_path
 
 # What macOS asks about, below the home folder; and drives.
 _ASKED_FOR = ("Desktop", "Documents", "Downloads", "Library/Mobile Documents")
@@ -36,6 +37,6 @@ def privacy_hint() -> str:
 def _is_asked_for(name: object) -> bool:
     if not isinstance(name, str):
         return False
-    path = Path(name).expanduser().absolute()
+    path = typed_path(name).absolute()
     places = [*(Path.home() / part for part in _ASKED_FOR), _DRIVES]
     return any(path.is_relative_to(place) for place in places)

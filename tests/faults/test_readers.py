@@ -38,6 +38,7 @@ CRASHERS = {
         b' "label": ""}',
         DEEP,
     ],
+    f"{HOME}data/queue/queue.json": [DEEP],
     f"{HOME}data/speeds.json": [b'{"key": {"piece_s": 1' + b"0" * 400 + b"}}", DEEP],
     f"{HOME}data/runs/far/remote.json": [DEEP],
     "mine/config.yaml": [

@@ -9,6 +9,7 @@ import typer
 
 from app.command import output
 from app.command.option import AsJson, TrustRewardFile, trust_rewards
+from app.core.typed_path import typed_path
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -50,7 +51,7 @@ def bundle(
     place = out if out is not None else Path(f"{config.stem}-bundle")
     job = BundleJob(
         config=loaded.config.model_dump(mode="json"),
-        out=place.expanduser().resolve(),
+        out=typed_path(place).resolve(),
         with_model=with_model,
         torch_model=torch_model,
         four_bit=four_bit,

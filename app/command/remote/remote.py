@@ -10,6 +10,7 @@ import typer
 
 from app.command import output
 from app.command.option import AsJson
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.core.place.place import Asked, Place
@@ -123,7 +124,7 @@ def start(
     if not host:
         asked = _agreed(chosen, bundle, asked, yes)
     run = chosen.start(
-        bundle.expanduser().resolve(), asked, lambda said: None if as_json else output.remark(f"{said} …")
+        typed_path(bundle).resolve(), asked, lambda said: None if as_json else output.remark(f"{said} …")
     )
     if as_json:
         output.say_json({"name": run.name, "place": run.place, "where": run.where, "folder": str(run.path)})
@@ -146,7 +147,7 @@ def _agreed(place: Place, bundle: Path, asked: Asked, yes: bool) -> Asked:
 
     if missing := place.missing():
         raise UnusableError(missing)
-    with opened_bundle(bundle.expanduser().resolve()) as folder:
+    with opened_bundle(typed_path(bundle).resolve()) as folder:
         recipe = parsed_json((folder / RECIPE).read_text(encoding="utf-8"))
     offer = place.chosen(replace(asked, need_gb=memory_gb(recipe)))
     output.remark(f"{place.label}: {offer.sentence}\nThe bundle goes to {place.sends_to}.\n{place.costs}")

@@ -14,6 +14,7 @@ import typer
 from app.command import output
 from app.command.option import check_place
 from app.command.output import FailedError
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.command.stock.alternation import SpeedCase, TrainerRunner
@@ -76,7 +77,7 @@ def share_files(save: Path | None) -> tuple[Path, ...]:
 
     if save is None:
         return ()
-    path = save.expanduser().resolve()
+    path = typed_path(save).resolve()
     if path.is_dir():
         said = f"{path} is a folder, and a name for the files is needed."
         raise UnusableError([Problem("--save", said, hint=f"Such as {path / 'bench'}.")])
@@ -182,7 +183,7 @@ class _Bench:
         from app.core.data.prepare import prepare_data
         from app.core.problem import Problem, UnusableError
 
-        path = self.data.expanduser().resolve()
+        path = typed_path(self.data).resolve()
         if not path.exists():
             raise UnusableError([Problem("--data", f"{path} does not exist.")])
         output.remark("Reading the data …")

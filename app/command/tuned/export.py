@@ -9,6 +9,7 @@ import typer
 
 from app.command import output
 from app.command.option import AsJson, Beside, ask_beside
+from app.core.typed_path import typed_path
 
 if TYPE_CHECKING:
     from app.core.export.format import ExportFormat
@@ -82,7 +83,7 @@ def _job(
     options |= dict(_option(text, chosen) for text in more)
     option_values(chosen.options, options)
     source = export_source(run_or_path(run), checkpoint)
-    place = out.expanduser().resolve() if out is not None else free_destination(source.word, chosen.name)
+    place = typed_path(out).resolve() if out is not None else free_destination(source.word, chosen.name)
     return ExportJob(
         source=run_or_path(run),
         checkpoint=checkpoint,
@@ -97,7 +98,7 @@ def run_or_path(name: str) -> Path:
     """A path as it is, else the run of that name. Raises `UnusableError`."""
     from app.command.resume import known_run
 
-    path = Path(name).expanduser()
+    path = typed_path(name)
     return path.resolve() if path.exists() else known_run(name).path
 
 

@@ -10,6 +10,7 @@ import typer
 
 from app.command import output
 from app.command.option import AsJson, Beside, ask_beside
+from app.core.typed_path import typed_path
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -50,7 +51,7 @@ def merge(
     merge_method(method)
     paths = tuple(run_or_path(name) for name in adapters)
     merge_sources(paths, model)
-    place = out.expanduser().resolve() if out is not None else None
+    place = typed_path(out).resolve() if out is not None else None
     found = result_of(
         MergeJob(
             adapters=paths, weights=numbers(weights), method=method, density=density, rank=rank, seed=seed,

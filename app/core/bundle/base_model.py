@@ -9,6 +9,7 @@ from app.core.export.model_card import base_license
 from app.core.model.folder import locate_model, read_config
 from app.core.model.hub import ModelId, parse_model_id
 from app.core.model.safetensors_header import weight_files
+from app.core.typed_path import typed_path
 
 SPARE_BYTES = 10_000_000  # tokens of a small data set, scripts, tokenizer
 
@@ -46,4 +47,4 @@ def hub_name(folder: Path, named: str) -> ModelId | None:
     cached = next((part for part in folder.parts if part.startswith("models--")), "")
     if cached and folder.parent.name == "snapshots":
         return ModelId(cached.removeprefix("models--").replace("--", "/", 1), folder.name)
-    return None if Path(named).expanduser().exists() else parse_model_id(named)
+    return None if typed_path(named).exists() else parse_model_id(named)

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.core.config.train_config import TrainConfig
 from app.core.json_text import parsed_json
+from app.core.typed_path import typed_path
 
 LINES_READ = 200
 
@@ -38,11 +39,11 @@ def held_out_questions(run: Path, config: TrainConfig) -> list[HeldOut]:
 def held_out_files(run: Path, config: TrainConfig) -> Iterator[tuple[str, Path]]:
     """The files of a run's own held-out examples with their split, test before valid: those that the run prepared
     before those that its config names."""
-    data = Path(config.data).expanduser() if config.data else None
+    data = typed_path(config.data) if config.data else None
     for split, given in (("test", config.test_data), ("valid", config.valid_data)):
         places = [run / "data" / f"{split}.jsonl"]
         if given:
-            places.append(Path(given).expanduser())
+            places.append(typed_path(given))
         if data is not None:
             places.append(data / f"{split}.jsonl")
         yield from ((split, place) for place in places if place.is_file())

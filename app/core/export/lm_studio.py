@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.core.json_text import parsed_json
+from app.core.typed_path import typed_path
 
 PUBLISHER = "luthier"
 _POINTER = ".lmstudio-home-pointer"  # what LM Studio's own programs go by
@@ -18,7 +19,7 @@ def lm_studio_models() -> Path:
     except (OSError, ValueError):
         tree = {}
     chosen = tree.get("downloadsFolder") if isinstance(tree, dict) else None
-    return Path(chosen).expanduser() if isinstance(chosen, str) and chosen else home / "models"
+    return typed_path(chosen) if isinstance(chosen, str) and chosen else home / "models"
 
 
 def has_lm_studio() -> bool:

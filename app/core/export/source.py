@@ -14,6 +14,7 @@ from app.core.run.folder import RunDir
 from app.core.run.name import folder_word
 from app.core.run.note import given_name
 from app.core.setup.config_file import load_config
+from app.core.typed_path import typed_path
 
 _BEST, _LAST, _KEPT = "best", "last", "kept"
 
@@ -40,7 +41,7 @@ def export_source(path: Path, checkpoint: str = "") -> ExportSource:
     ``best``, ``last``, ``kept`` where that is neither, or the number of an iteration, by default what its run
     keeps. Raises `UnusableError`.
     """
-    place = path.expanduser()
+    place = typed_path(path)
     if not place.exists():
         raise UnusableError(
             [Problem("source", tr("There is no run or adapter {path}.", path=path), hint=tr("Check the path."))]

@@ -14,6 +14,7 @@ from typing import Any
 
 from app.core.language import tr
 from app.core.problem import Problem, Severity
+from app.core.typed_path import typed_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +157,8 @@ class ForeignFile:
         folders = [self.base, self.base.parent] if self.base is not None else []
         for path in (*(folder / name for folder in folders), Path(name)):
             with suppress(OSError, RuntimeError):  # a name that is too long, the home of nobody
-                if path.expanduser().exists():
-                    return path.expanduser().resolve()
+                if typed_path(path).exists():
+                    return typed_path(path).resolve()
         return None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.language import tr
+from app.core.typed_path import typed_path
 
 RewardFunction = Callable[..., Sequence[float]]
 Texts = Sequence[str]
@@ -146,7 +147,7 @@ def _registered_name(decorator: ast.expr) -> str | None:
 
 def declared_in(file: Path) -> list[Declared]:
     """The same of a file; raises `SyntaxError` or `OSError`."""
-    return declared(file.expanduser().read_text(encoding="utf-8"))
+    return declared(typed_path(file).read_text(encoding="utf-8"))
 
 
 LONG = 100  # characters of a reference answer that an answer will hardly repeat word for word

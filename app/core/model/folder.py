@@ -21,6 +21,7 @@ from app.core.problem import Problem, UnusableError
 from app.core.system.disk import is_companion
 from app.core.system.leftover import temporary_prefix
 from app.core.system.plain_text import holds_no_text
+from app.core.typed_path import typed_path
 
 MODEL_CONFIG = "config.json"
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?(@[\w./-]+)?$")
@@ -58,11 +59,11 @@ def hub_cache() -> Path:
     """
     for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if place := os.environ.get(variable):
-            return Path(place).expanduser()
+            return typed_path(place)
     if home := os.environ.get("HF_HOME"):
-        return Path(home).expanduser() / "hub"
+        return typed_path(home) / "hub"
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "huggingface" / "hub"
+    return typed_path(base) / "huggingface" / "hub"
 
 
 def locate_model(name: str) -> Path:
@@ -75,7 +76,7 @@ def locate_model(name: str) -> Path:
         raise _unusable(
             tr("No model is chosen."), tr("Choose a model folder, or a model from the Hugging Face cache.")
         )
-    path = Path(text).expanduser()
+    path = typed_path(text)
     if path.is_file():
         path = path.parent
     if path.is_dir():
@@ -133,7 +134,7 @@ def find_models(extra_folders: Iterable[Path] = ()) -> list[ModelEntry]:
         snapshot = _newest(repository)
         if snapshot is not None and _is_language_model(snapshot):
             found.setdefault(snapshot, _entry(_repository_name(repository), snapshot, cached=True))
-    for folder in (Path(one).expanduser() for one in extra_folders):
+    for folder in (typed_path(one) for one in extra_folders):
         for path in _folders(folder, _DEPTH):
             resolved = path.resolve()
             if resolved not in found:

@@ -16,6 +16,7 @@ from app.core.model.folder import hub_cache
 from app.core.problem import Problem, UnusableError
 from app.core.system import place
 from app.core.system.setting import Settings
+from app.core.typed_path import typed_path
 
 # The only tasks that may speak to the hub (which has jobs, too); every other worker is cut off from it.
 
@@ -173,7 +174,7 @@ class Destination:
     @classmethod
     def of(cls, model: ModelId, models_dir: str) -> Destination:
         """In ``models_dir/org/name``, or in the hub's cache if no folder for models is chosen."""
-        return cls(model, Path(models_dir).expanduser().resolve() / model.id if models_dir else None)
+        return cls(model, typed_path(models_dir).resolve() / model.id if models_dir else None)
 
     @property
     def root(self) -> Path:
@@ -206,11 +207,11 @@ class Destination:
 
 def models_place(settings: Settings) -> Path:
     """The folder for models that are made here (conversions): the chosen one, else one of Luthier's own."""
-    return Path(settings.models_dir).expanduser() if settings.models_dir else place.data_dir() / "models"
+    return typed_path(settings.models_dir) if settings.models_dir else place.data_dir() / "models"
 
 
 def model_folders(settings: Settings) -> list[Path]:
     """Where models are looked for beside the hub's cache: the user's folders, Luthier's, and other programs'."""
     names = [*settings.model_folders, str(models_place(settings)), *KNOWN_FOLDERS]
-    folders = [Path(name).expanduser() for name in names if name]
+    folders = [typed_path(name) for name in names if name]
     return [path for path in dict.fromkeys(folders) if path.is_dir()]

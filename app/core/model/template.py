@@ -20,6 +20,7 @@ from app.core.language import tr
 from app.core.model.vocabulary import added_tokens, end_tokens
 from app.core.system import place
 from app.core.system.title import path_title
+from app.core.typed_path import typed_path
 
 TEMPLATE_FILE = "chat_template.jinja"
 GENERATION_CONFIG = "generation_config.json"
@@ -185,7 +186,7 @@ def templated_dir() -> Path:
 
 def is_templated(folder: Path) -> bool:
     """Whether a folder was made by `with_template`."""
-    parents = folder.expanduser().absolute().parents
+    parents = typed_path(folder).absolute().parents
     return len(parents) > 1 and parents[1].resolve() == templated_dir().resolve()
 
 

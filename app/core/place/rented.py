@@ -19,6 +19,7 @@ from app.core.place.service import NotReachedError, wait_until
 from app.core.problem import Problem, UnusableError
 from app.core.remote.control import send_bundle, start_there
 from app.core.remote.record import RemoteRun
+from app.core.typed_path import typed_path
 
 SSH_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")  # of ~/.ssh, the first that is there
 KNOWN_HOSTS = "known_hosts"  # in the run's folder: addresses of rented machines are soon another's
@@ -142,7 +143,7 @@ def own_public_key(ssh: tuple[str, ...]) -> str:
     """The public half of the key that ssh will show: of its ``-i``, or of the home folder's. Raises
     `UnusableError`."""
     if "-i" in ssh[:-1]:
-        paths = [Path(ssh[ssh.index("-i") + 1]).expanduser()]
+        paths = [typed_path(ssh[ssh.index("-i") + 1])]
     else:
         paths = [Path.home() / ".ssh" / name for name in SSH_KEYS]
     for path in paths:

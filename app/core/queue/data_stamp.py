@@ -22,20 +22,20 @@ def data_stamp(config: TrainConfig) -> str:
     for field in ("data", "valid_data", "test_data"):
         digest.update(f"\0{field}".encode())
         if name := config.value(field).strip():
-            for line in sorted(_files(locate_data(name))):
+            for line in sorted(_files(name)):
                 digest.update(line)
     return digest.hexdigest()
 
 
-def _files(path: Path) -> Iterator[bytes]:
+def _files(name: str) -> Iterator[bytes]:
     try:
-        found = stored_files(path)
+        found = stored_files(locate_data(name))
     except (OSError, ValueError):
-        found = [path]
+        found = [Path(name)]
     for file in found:
         try:
             state = file.stat()
         except (OSError, ValueError):
-            yield os.fsencode(file) + b" is not there"
+            yield str(file).encode("utf-8", "surrogatepass") + b" is not there"
         else:
             yield os.fsencode(file) + f" {state.st_size} {state.st_mtime_ns}\n".encode()

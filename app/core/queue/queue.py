@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from app.core.config.train_config import TrainConfig
+from app.core.json_text import parsed_json
 from app.core.language import joined, tr
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
@@ -236,7 +237,7 @@ class RunQueue:
     def read(self) -> QueueState:
         """The queue as it is on disk; an empty one if there is none. Raises `TaskError` if it cannot be read."""
         try:
-            return QueueState.model_validate(json.loads(self.path.read_bytes()))
+            return QueueState.model_validate(parsed_json(self.path.read_bytes()))
         except FileNotFoundError:
             return QueueState()
         except (OSError, ValueError) as error:

@@ -20,6 +20,7 @@ from app.core.language import capital, joined, tr
 from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
 from app.core.system.atomic_file import write_text
+from app.core.typed_path import typed_path
 
 RUN_HOSTS = "hosts.json"  # in the folder of a run that several replicas train
 RING_BACKEND, JACCL, JACCL_RING = "ring", "jaccl", "jaccl-ring"
@@ -91,7 +92,7 @@ def hosts_here(count: int) -> Hostfile:
 def read_hostfile(path: Path) -> Hostfile:
     """The hosts of a file. Raises `UnusableError` that names the file and what is wrong with each host."""
     try:
-        tree = json.loads(path.expanduser().read_text(encoding="utf-8"))
+        tree = json.loads(typed_path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise _refused(path, [tr("it cannot be read: {reason_of}", reason_of=reason_of(error))]) from error
     except ValueError as error:

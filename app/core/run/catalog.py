@@ -39,6 +39,7 @@ from app.core.run.note import RunNote, load_note
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary, summary_of, with_note
 from app.core.system import place
+from app.core.typed_path import typed_path
 
 INDEX_VERSION = 4
 SCAN_SLICE_S = 0.008
@@ -217,7 +218,7 @@ def find_run(name: str, parent: Path | None = None) -> RunDir | None:
 
 def meant_runs(name: str, parent: Path | None = None) -> list[RunDir]:
     """The runs that a name can mean, as `find_run` takes them: several where it is a part of several names."""
-    path = Path(name).expanduser()
+    path = typed_path(name)
     if (path / RUN_CONFIG).is_file():
         return [RunDir(path.resolve())]
     runs = list(find_runs(parent))

@@ -41,6 +41,7 @@ from app.core.system import place
 from app.core.system.plain_text import holds_no_text
 from app.core.system.setting import load_settings
 from app.core.tracker.tracking import LOG_FOLDER
+from app.core.typed_path import typed_path
 
 RUN_SETUP, RUN_NOTES = "setup.yaml", "notes.md"
 RUN_DOOR = "commands.jsonl"  # while a worker trains the run: what it is told, by whoever may write here
@@ -159,7 +160,7 @@ class RunDir:
 def runs_dir() -> Path:
     """Where runs live unless the settings say otherwise."""
     chosen = load_settings().runs_dir
-    return Path(chosen).expanduser() if chosen else place.data_dir() / "runs"
+    return typed_path(chosen) if chosen else place.data_dir() / "runs"
 
 
 def create_run(config: TrainConfig, parent: Path | None = None) -> RunDir:

@@ -5,8 +5,8 @@ The window shows the result beside the fields, the command line and the worker p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.label import imbalance
@@ -24,6 +24,7 @@ from app.core.setup.target_check import check_targets
 from app.core.source.finding import KINDS
 from app.core.target.selection import Selection
 from app.core.tracker.tracker import tracker_problems
+from app.core.typed_path import typed_path
 
 _W, _N = Severity.WARNING, Severity.NOTE
 # What is rendered by the template; prompts and answers of supervised rows become turns as well.
@@ -221,7 +222,7 @@ def _files(config: TrainConfig) -> Iterator[Problem]:
             "schedule", tr("The config has no lr_schedule of its own."), hint=tr("Choose another schedule.")
         )
     start = config.resume_adapter_file
-    if start and not Path(start).expanduser().is_file():
+    if start and not os.path.isfile(typed_path(start)):  # noqa: PTH113  # nor any error, of a name too long
         yield Problem(
             "resume_adapter_file",
             tr("There is no file {start}.", start=start),

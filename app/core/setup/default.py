@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from app.core.config.spec import field_specs
@@ -17,6 +16,7 @@ from app.core.setup import plan
 from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import load_config
 from app.core.system import starter
+from app.core.typed_path import typed_path
 
 # What a new setup works out until somebody sets it.
 FOLLOWING = frozenset({"mask_prompt", "steps_per_eval", "save_every", "adapter_name"})
@@ -71,7 +71,7 @@ def new_setup(path: str) -> tuple[TrainConfig, frozenset[str]]:
     """
     if not path:
         return TrainConfig(), FOLLOWING
-    file = Path(path).expanduser()
+    file = typed_path(path)
     loaded = load_config(file)
     if not method_of(loaded.config).is_stock:
         said = tr(
@@ -125,7 +125,7 @@ def is_starters(part: str, path: str) -> bool:
     if not path or part not in folders:
         return False
     try:
-        return Path(path).expanduser().resolve() == folders[part]().resolve()
+        return typed_path(path).resolve() == folders[part]().resolve()
     except (OSError, RuntimeError):  # no starter, or a path that cannot be followed
         return False
 

@@ -21,6 +21,7 @@ from app.core.problem import UnusableError
 from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference
 from app.core.setup.memory_term import ITEM_BYTES, StepSize, answers_each, item_bytes
 from app.core.system.disk import is_companion
+from app.core.typed_path import typed_path
 
 # Answers that are sampled together, and comparisons that a judge reads together (app.worker.rollout).
 JUDGED_AT_ONCE = 8
@@ -101,7 +102,7 @@ def second_models(config: TrainConfig, step: StepSize, own: str) -> SecondModels
     """What other models take; the judge takes nothing where it is the base itself, whose folder is ``own``."""
     reference = 0
     if needs_reference(config) and config.reference_model_path:
-        reference = _file_bytes(Path(config.reference_model_path).expanduser())
+        reference = _file_bytes(typed_path(config.reference_model_path))
     if not has_judge(config):
         return SecondModels(reference=reference)
     try:

@@ -15,6 +15,7 @@ from app.core.problem import Problem, Severity, UnusableError
 from app.core.quantity import plural
 from app.core.refusal import reason_of
 from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference, uses_rewards
+from app.core.typed_path import typed_path
 
 # mlx-lm-lora's word for a person who is asked at the terminal.
 HUMAN_JUDGE = "human"
@@ -49,7 +50,7 @@ def check_method(config: TrainConfig) -> Iterator[Problem]:
         hint = tr("To stay near to that, export it as one model with its base, and choose that as the reference.")
         yield Problem("reference_model_path", said, Severity.WARNING, hint)
     if needs_reference(config) and config.reference_model_path:
-        path = Path(config.reference_model_path).expanduser()
+        path = typed_path(config.reference_model_path)
         if not (path / MODEL_CONFIG).is_file():
             said = tr(
                 "There is no model in {reference_model_path}.", reference_model_path=config.reference_model_path

@@ -31,6 +31,7 @@ from app.core.source.source import (
     plain_suffix,
 )
 from app.core.system.disk import is_companion
+from app.core.typed_path import typed_path
 
 # What is about the data, by its name: it need not be told that it is not read.
 _ABOUT_DATA = re.compile(
@@ -304,11 +305,11 @@ def _matches(folder: Path, pattern: str) -> list[Path]:
 
 def locate_data(name: str) -> Path:
     """The file or folder that a config's ``data`` names: a path, or a data set in the Hugging Face cache."""
-    path = Path(name).expanduser()
+    path = typed_path(name)
     if path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return path
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface").expanduser()
-    hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    home = typed_path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    hub = typed_path(os.environ.get("HF_HUB_CACHE") or home / "hub")
     cached = hub / f"datasets--{name.replace('/', '--')}"
     return cached if cached.is_dir() else path
 

@@ -11,6 +11,7 @@ import hashlib
 from pathlib import Path
 
 from app.core.system.setting import keep_settings, load_settings
+from app.core.typed_path import typed_path
 
 
 def own_modules(file: Path) -> list[Path]:
@@ -18,7 +19,7 @@ def own_modules(file: Path) -> list[Path]:
 
     A file that is no Python is alone.
     """
-    file = file.expanduser().resolve()
+    file = typed_path(file).resolve()
     folder, found, waiting = file.parent, {file}, [file]
     while waiting:
         for name in _imported(waiting.pop()):

@@ -11,6 +11,7 @@ from app.core.language import inside, tr
 from app.core.quantity import bytes_text
 from app.core.refusal import reason_of
 from app.core.system.disk import free_bytes
+from app.core.typed_path import typed_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class FolderStanding:
 
 def folder_standing(text: str) -> FolderStanding:
     """Tries a folder as it was typed. One that is not there yet is not made: the one above it is tried."""
-    path = Path(text).expanduser()
+    path = typed_path(text)
     if not path.is_absolute():
         return FolderStanding(tr("Give the whole path, beginning with / or ~."))
     try:

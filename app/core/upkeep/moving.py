@@ -15,6 +15,7 @@ from app.core.problem import Problem, UnusableError
 from app.core.quantity import bytes_text, plural
 from app.core.run.folder import find_runs
 from app.core.system.disk import flush_to_disk, free_bytes
+from app.core.typed_path import typed_path
 from app.core.upkeep.folder import folder_size, folder_standing
 
 _CHUNK = 8 * 1024 * 1024
@@ -61,7 +62,7 @@ def check_move(source: Path, destination: Path, live: list[str]) -> None:
 
 def _new_place(source: Path, destination: Path) -> Path:
     """The destination without links on the way; one to the source, of an earlier move, is where they go back."""
-    chosen = destination.expanduser()
+    chosen = typed_path(destination)
     if chosen.is_symlink() and chosen.resolve() == source.resolve():
         return chosen.parent.resolve() / chosen.name
     return chosen.resolve()

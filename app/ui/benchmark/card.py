@@ -6,7 +6,6 @@ How a tab uses it: `set_candidates` whenever the choice changes, `set_training` 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
@@ -19,6 +18,7 @@ from app.core.protocol import event
 from app.core.protocol.event import Event
 from app.core.protocol.job import BenchmarkJob
 from app.core.run.benchmark import benchmark_figures, harness_problem
+from app.core.typed_path import typed_path
 from app.ui.form.editor import editor_height
 from app.ui.form.number_box import NumberBox
 from app.ui.form.path_editor import PathEditor
@@ -88,7 +88,7 @@ class BenchmarkCard(Card):
             adapters=tuple(str(one.adapter) if one.adapter else None for one in self._candidates),
             strengths=tuple(one.strength for one in self._candidates),
             tasks=self._names(),
-            include_path=Path(str(own)).expanduser() if own else None,
+            include_path=typed_path(str(own)) if own else None,
             limit=None if limit is None else int(limit),
             shots=None if shots is None else int(shots),
             chat=bool(self.chat.value()),

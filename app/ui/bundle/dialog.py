@@ -24,6 +24,7 @@ from app.core.protocol import event
 from app.core.protocol.job import BundleJob
 from app.core.run.name import folder_word
 from app.core.system import place
+from app.core.typed_path import typed_path
 from app.ui.bundle.base_source import BaseSource
 from app.ui.form.path_editor import PathEditor
 from app.ui.model.job_progress import JobProgress
@@ -69,7 +70,7 @@ class BundleDialog(JobDialog):
         base = self.base
         return BundleJob(
             config=self._config.model_dump(mode="json"),
-            out=Path(self.out.value() or "").expanduser(),
+            out=typed_path(self.out.value() or ""),
             with_model=base.brings,
             torch_model=base.named,
             four_bit=base.in_four_bit,
@@ -101,7 +102,7 @@ class BundleDialog(JobDialog):
         self._show_buttons()
 
     def _place_problems(self, needed: int) -> list[Problem]:
-        out = Path(self.out.value() or "").expanduser()
+        out = typed_path(self.out.value() or "")
         if not out.is_absolute():
             return [Problem("out", tr("Choose a file by its whole path."))]
         return destination_problems(out, needed)

@@ -26,6 +26,7 @@ from app.core.quantity import plural
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 from app.core.setup.path_kind import DATA_KINDS, sort_path
+from app.core.typed_path import typed_path
 from app.ui.compare.figure_table import FigureTable, FigureView
 from app.ui.compare.moved_view import MovedView
 from app.ui.compare.score_choice import ScoreChoice
@@ -73,7 +74,7 @@ class FigureCard(DropCard):
     def data(self) -> Path | None:
         """The file that is measured on; None while there is none."""
         text = str(self._data.value() or "")
-        return Path(text).expanduser() if text else None
+        return typed_path(text) if text else None
 
     def set_candidates(self, model: str, candidates: tuple[Candidate, ...], data: Path | None = None) -> None:
         """What is measured. Without ``data``: the held-out data of the first candidate that is a run's.

@@ -31,6 +31,7 @@ from app.core.protocol.job import ExportJob
 from app.core.quantity import bytes_text
 from app.core.system.disk import free_bytes
 from app.core.system.setting import keep_settings, load_settings
+from app.core.typed_path import typed_path
 from app.ui.export.option_grid import OPTION_LABEL_WIDTH, OptionGrid
 from app.ui.export.result_card import ResultCard
 from app.ui.form.path_editor import PathEditor
@@ -100,7 +101,7 @@ class ExportDialog(JobDialog):
     @property
     def out(self) -> Path:
         """The folder that comes to be: a new one where it was said."""
-        return Path(self.where.value() or "").expanduser() / self.name.value()
+        return typed_path(self.where.value() or "") / self.name.value()
 
     def export(self) -> None:
         """Starts with what stands here; where it goes is remembered, if it is not LM Studio's own place."""
@@ -143,7 +144,7 @@ class ExportDialog(JobDialog):
 
     def _on_where(self, _value: object = None) -> None:
         if usual_parent(self.format.name) == exports_dir():
-            self._parent = str(Path(self.where.value() or "").expanduser())
+            self._parent = str(typed_path(self.where.value() or ""))
         self._show_place()
 
     def _on_name(self, _value: object = None) -> None:
@@ -152,7 +153,7 @@ class ExportDialog(JobDialog):
 
     def _show_place(self) -> None:
         if not self._chosen_name and self._source is not None:
-            parent = Path(self.where.value() or "").expanduser()
+            parent = typed_path(self.where.value() or "")
             self.name.set_value(free_destination(self._source.word, self.format.name, parent).name)
         self._show_size()
 

@@ -25,6 +25,7 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import MergeJob
 from app.core.quantity import count_text, loss_text, plural
+from app.core.typed_path import typed_path
 from app.ui.form.number_box import NumberBox
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_editor import ChoiceBox
@@ -74,8 +75,8 @@ class MergeDialog(JobDialog):
             density=float(self.density.value() or 0) if self.method.prunes else DENSITY.default,
             rank=None if rank is None else int(rank),
             seed=int(self.seed.value() or 0) if self.method.draws else MERGE_SEED.default,
-            data=Path(data).expanduser() if data else None,
-            out=Path(str(self.out.value() or "")).expanduser(),
+            data=typed_path(data) if data else None,
+            out=typed_path(str(self.out.value() or "")),
         )
 
     def merge(self) -> None:
@@ -121,7 +122,7 @@ class MergeDialog(JobDialog):
         self._problem.setText(said)
         self._problem.setVisible(bool(said) and not running)
         self._form.setEnabled(not running)
-        place = Path(str(self.out.value() or "")).expanduser()
+        place = typed_path(str(self.out.value() or ""))
         writable = "" if not place.is_absolute() else " ".join(
             one.text for one in destination_problems(place, 0)
         )  # fmt: skip

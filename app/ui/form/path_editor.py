@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
 
 from app.core.config.train_config import FieldSpec
 from app.core.language import inside, tr
+from app.core.typed_path import typed_path
 from app.ui.form.plain_editor import TextEditor
 from app.ui.platform.file_panel import ask_file, ask_folder
 from app.ui.widget import theme
@@ -132,5 +133,5 @@ class PathEditor(ComposedEditor):
 
 def _around(folder: str) -> str:
     """Where a folder lies, among others to choose from: inside of a model there are none."""
-    path = Path(folder).expanduser()
+    path = typed_path(folder)
     return str(path.parent) if path.is_absolute() else ""

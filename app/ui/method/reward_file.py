@@ -14,6 +14,7 @@ from app.core.problem import Problem
 from app.core.quantity import bytes_text
 from app.core.refusal import reason_of
 from app.core.system.reward_trust import is_trusted, trust
+from app.core.typed_path import typed_path
 from app.ui.form.field import Field
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.store import ConfigStore
@@ -66,7 +67,7 @@ class RewardFile(QWidget):
     def path(self) -> Path | None:
         """The file chosen; None if there is none."""
         name = self._store.value(REWARDS_PATH)
-        return Path(name).expanduser() if name else None
+        return typed_path(name) if name else None
 
     @property
     def problem(self) -> Problem | None:

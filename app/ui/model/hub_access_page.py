@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Signal
@@ -24,6 +23,7 @@ from app.core.protocol.command import GiveToken
 from app.core.protocol.job import HubLoginJob
 from app.core.system.network import own_network, proxy_fault
 from app.core.system.setting import keep_settings, load_settings
+from app.core.typed_path import typed_path
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_editor import TextEditor
 from app.ui.form.plain_part import note_label, quiet_button
@@ -208,7 +208,7 @@ class HubAccessPage(QWidget):
     def _judge_place(self) -> str:
         """Says what is wrong with the folder as it stands there."""
         text = self.place.value() or ""
-        path = Path(text).expanduser()
+        path = typed_path(text)
         said = ""
         if text and not path.is_absolute():
             said = tr("Give the whole path, beginning with / or ~.")

@@ -25,6 +25,7 @@ from app.core.protocol import event
 from app.core.protocol.job import ConvertJob
 from app.core.quantity import bytes_text
 from app.core.system.setting import load_settings
+from app.core.typed_path import typed_path
 from app.ui.form.path_editor import PathEditor
 from app.ui.model.finder import ModelFinder
 from app.ui.model.job_progress import JobProgress
@@ -204,7 +205,7 @@ class HubConvertPage(QWidget):
     def _offer(self) -> None:
         """Fills Into: beside what was to be written there, where a person chose that."""
         shown, place = self.out.value() or "", models_place(load_settings())
-        if shown != self._offered and (chosen := Path(shown).expanduser()).is_absolute():
+        if shown != self._offered and (chosen := typed_path(shown)).is_absolute():
             place = chosen.parent
         offered = converted_folder(self.source.value() or "", QUANTIZATIONS[self.quantization], place)
         self._offered = str(offered)
@@ -244,7 +245,7 @@ class HubConvertPage(QWidget):
         ready = bool(self.source.value()) and bool(self.out.value()) and not running
         self.cancel_button.setVisible(running)
         self.convert_button.setVisible(not running)
-        is_there = bool(self.out.value()) and Path(self.out.value() or "").expanduser().exists()
+        is_there = bool(self.out.value()) and typed_path(self.out.value() or "").exists()
         said = TAKEN if is_there and not running and self.out.value() != self._made else ""
         self._why_not.setText(said)
         self.convert_button.setEnabled(ready and not is_there)

@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.core.system.setting import keep_settings, load_settings
+from app.core.typed_path import typed_path
 
 
 def ask_file(parent: QWidget, caption: str, start: str = "", filters: str = "") -> str:
@@ -30,7 +31,7 @@ def ask_folder(parent: QWidget, caption: str, start: str = "") -> str:
 def _place(start: str) -> str:
     """What is asked for, where it says a place; else so named in the last folder, or at home. A start from Finder
     is in `/`."""
-    if Path(start).expanduser().is_absolute():
+    if typed_path(start).is_absolute():
         return start
     last = Path(load_settings().last_folder or Path.home())
     with contextlib.suppress(OSError):

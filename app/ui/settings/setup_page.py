@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Signal
@@ -18,6 +17,7 @@ from app.core.setup.config_file import save_config
 from app.core.setup.default import new_setup
 from app.core.system import place
 from app.core.system.setting import keep_settings, load_settings
+from app.core.typed_path import typed_path
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_part import note_label, quiet_button
 from app.ui.widget import theme
@@ -89,7 +89,7 @@ class NewSetupPage(QWidget):
     def _show(self, text: str) -> bool:
         """Reads the file and says what it changes; whether it can be used."""
         self.own_button.setEnabled(bool(text))
-        path = Path(text).expanduser()
+        path = typed_path(text)
         try:
             if text and not path.is_file():
                 self._say(tr("{path} is no file.", path=path), "error")

@@ -21,6 +21,7 @@ from app.core.run.name import folder_word, taken_words, unique_name
 from app.core.run.note import known_name
 from app.core.setup.path_kind import PathKind, SortedPath, sort_paths
 from app.core.system.disk import DISK_FULL
+from app.core.typed_path import typed_path
 from app.ui.message.bar import Notice, NoticeKind
 from app.ui.queue.session import QueueSession
 from app.ui.run.session import RunSession, RunState
@@ -364,7 +365,7 @@ class UserActions(QObject):
 
     def take_files(self, names: Sequence[str]) -> None:
         """Puts files where a drop would put them (the command line, the system's "open with")."""
-        self.take(sort_paths([Path(name).expanduser().resolve() for name in names]))
+        self.take(sort_paths([typed_path(name).resolve() for name in names]))
 
     def take(self, sorted_paths: Sequence[SortedPath]) -> None:
         """Puts dropped files where they belong, and says what was done with each."""

@@ -10,6 +10,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.model.adapter_file import PEFT_FILE
 from app.core.model.folder import read_config
 from app.core.protocol.job import ExportJob
+from app.core.typed_path import typed_path
 from app.worker.array import Arrays
 from app.worker.export.naming import NAMINGS
 from app.worker.export.peft import PeftWriter
@@ -24,7 +25,7 @@ from app.worker.process.progress import Phases
 def write_given_start(config: TrainConfig, folder: Path, progress: Phases) -> None:
     """The adapter that the config names to begin with."""
     assert config.resume_adapter_file is not None
-    source = Path(config.resume_adapter_file).expanduser()
+    source = typed_path(config.resume_adapter_file)
     plan = plan_of(ExportJob(source=source, model=config.model, format="peft", out=folder))
     folder.mkdir()
     PeftWriter().write(plan, TunedModel.of(plan), folder, progress)

@@ -25,6 +25,7 @@ from app.core.protocol import event
 from app.core.protocol.job import RUN_CONFIG, BundleJob, TrainJob
 from app.core.run.folder import RUN_SETUP, prepare_run
 from app.core.setup.config_file import save_config
+from app.core.typed_path import typed_path
 from app.worker.bundle.model import bring_model, bundled_model
 from app.worker.bundle.rows import write_rows
 from app.worker.bundle.schedule import schedule_of
@@ -48,7 +49,7 @@ def bundle(channel: Channel, _job_dir: Path, job: BundleJob) -> None:
     """
     began = time.monotonic()
     config = job_config(job.config)
-    out = job.out.expanduser().resolve()
+    out = typed_path(job.out).resolve()
     try:
         data = sealed_bundle(channel, config, out, job)
     except (CancelledError, StoppedError):
@@ -142,7 +143,7 @@ def _written(
     save_config(asked.with_value("adapter_path", ""), folder / RUN_SETUP)
     save_config(config.with_values({"adapter_path": "", "data": asked.data}), folder / RUN_CONFIG)
     if config.reward_functions_file:
-        shutil.copyfile(Path(config.reward_functions_file).expanduser(), folder / "own_rewards.py")
+        shutil.copyfile(typed_path(config.reward_functions_file), folder / "own_rewards.py")
     write_scripts(folder, recipe, job.kaggle_user)
     return model, targets.modules
 

@@ -46,6 +46,7 @@ from app.core.quantity import plural
 from app.core.run.folder import RunDir
 from app.core.run.summary import summarize
 from app.core.setup.config_file import load_config
+from app.core.typed_path import typed_path
 from app.worker.batch.examples import Examples
 from app.worker.compare.score import Scoring, scoring_of
 from app.worker.data.tokenized import tokenize_config
@@ -84,7 +85,7 @@ def evaluate(channel: Channel, job_dir: Path, job: EvaluateJob) -> None:
 
 
 def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Reporter) -> dict[str, Any]:
-    config, data = job_config(job.config), job.data.expanduser()
+    config, data = job_config(job.config), typed_path(job.data)
     names = [None if name is None else Path(name) for name in job.adapters]
     channel.emit(event.Progressed(phase=tr("Loading the model")))
     model, tokenizer = load_model(locate_model(job.model))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.core.language import tr
 from app.core.problem import TaskError
+from app.core.typed_path import typed_path
 from app.worker.process.progress import Progress
 
 CONVERTER, QUANTIZER = "convert_hf_to_gguf.py", "llama-quantize"
@@ -25,7 +26,7 @@ def llama_cpp_tool(name: str, folder: str) -> Path | None:
     if not folder.strip():
         found = shutil.which(name)
         return Path(found) if found else None
-    root = Path(folder).expanduser()
+    root = typed_path(folder)
     return next((root / place / name for place in _PLACES if (root / place / name).is_file()), None)
 
 

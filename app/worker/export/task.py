@@ -24,6 +24,7 @@ from app.core.protocol.job import ExportJob
 from app.core.quantity import bytes_text
 from app.core.run.summary import folder_bytes
 from app.core.system.disk import flush_to_disk, free_bytes
+from app.core.typed_path import typed_path
 from app.worker.export.certifying import certified, evidence_of
 from app.worker.export.hub import upload, write_card
 from app.worker.export.plan import ExportPlan
@@ -86,9 +87,7 @@ def plan_of(job: ExportJob) -> ExportPlan:
     chosen = export_format(job.format)
     values = option_values(chosen.options, job.options)
     source = export_source(job.source, job.checkpoint)
-    return ExportPlan(
-        chosen, source, locate_model(job.model or source.base), job.out.expanduser().resolve(), values
-    )
+    return ExportPlan(chosen, source, locate_model(job.model or source.base), typed_path(job.out).resolve(), values)
 
 
 def refuse_hindrances(plan: ExportPlan, writer: ExportWriter) -> None:

@@ -23,6 +23,7 @@ from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE,
 from app.core.model.folder import unreadable_name
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import count_text
+from app.core.typed_path import typed_path
 from app.worker.array import Arrays
 from app.worker.model.adapter_problem import adapter_problem, odd_parameter, size_problem, some
 from app.worker.model.soundness import first_unsound
@@ -193,7 +194,7 @@ def adapter_files(path: Path) -> tuple[Path, Path]:
     ``path`` may be the adapter's folder (mlx-lm's or PEFT's), a checkpoint file in it, or the folder of a run.
     Raises `UnusableError`.
     """
-    path = path.expanduser()
+    path = typed_path(path)
     if path.is_file():
         folder, file = path.parent, path
         if not (folder / ADAPTER_CONFIG).is_file() and (folder.parent / ADAPTER_CONFIG).is_file():

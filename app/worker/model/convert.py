@@ -21,6 +21,7 @@ from app.core.protocol.job import ConvertJob
 from app.core.quantity import bytes_text
 from app.core.system.disk import free_bytes
 from app.core.system.plain_text import holds_no_text
+from app.core.typed_path import typed_path
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
 
@@ -34,7 +35,7 @@ def convert(channel: Channel, _job_dir: Path, job: ConvertJob) -> None:
     ``stop`` leaves nothing behind. Ends with a `Result` (``path``, ``bytes``, ``source_bytes``).
     """
     started = time.monotonic()
-    source, out = locate_model(job.model), job.out.expanduser().resolve()
+    source, out = locate_model(job.model), typed_path(job.out).resolve()
     chosen = quantization(job.quantization)
     source_bytes, expected = _check(source, out, chosen)
     temporary = out.with_name(f".{out.name}-{os.getpid()}")

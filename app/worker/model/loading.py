@@ -16,6 +16,7 @@ from app.core.model.bound import check_layers
 from app.core.model.folder import plain_path, read_config, unreadable_name
 from app.core.model.safetensors_header import repeated_tensors, weight_faults
 from app.core.problem import Problem, UnusableError
+from app.core.typed_path import typed_path
 from app.worker.model.build import misfit_text
 from app.worker.model.precision import compute_in_base_precision
 from app.worker.model.prefix_cache import PrefixCache
@@ -96,7 +97,7 @@ def make_trainable(model: nn.Module, config: TrainConfig) -> None:
         if config.adapter_dtype == "base":
             compute_in_base_precision(model)
     if config.resume_adapter_file:
-        _start_from(model, Path(config.resume_adapter_file).expanduser())
+        _start_from(model, typed_path(config.resume_adapter_file))
 
 
 def trainable(model: nn.Module) -> dict[str, mx.array]:

@@ -18,6 +18,7 @@ from app.core.protocol import event
 from app.core.setup.memory_method import neutral_answers
 from app.core.setup.memory_term import LARGEST_PIECE
 from app.core.system import starter
+from app.core.typed_path import typed_path
 from app.worker.model.head import Head, NoHead
 from app.worker.neutral.own_text import own_text
 from app.worker.neutral.text import NeutralText, counted_rows, kept_text, loss_on, save_text
@@ -124,7 +125,7 @@ def starter_text(config: TrainConfig, tokenizer: Any) -> TokenSet | None:
     """The starter's own neutral set, for the starter model; None for others."""
     try:
         file = starter.neutral_file()
-        is_starter = Path(config.model).expanduser().resolve() == starter.model_dir().resolve()
+        is_starter = typed_path(config.model).resolve() == starter.model_dir().resolve()
     except FileNotFoundError:
         return None
     if not is_starter or not file.is_file():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -18,6 +17,7 @@ import mlx.nn as nn
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.problem import Problem, UnusableError
+from app.core.typed_path import typed_path
 from app.worker.model.head import Head, NoHead, find_head
 from app.worker.model.loading import load_model, trainable
 from app.worker.model.strength import WRAPPED
@@ -97,7 +97,7 @@ def _children(container: Any) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def _other(name: str, own: Head | NoHead) -> tuple[nn.Module, Head | NoHead]:
-    model, _ = load_model(Path(name).expanduser())
+    model, _ = load_model(typed_path(name))
     model.freeze()
     head = find_head(model)
     if head.vocabulary != own.vocabulary:

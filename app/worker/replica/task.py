@@ -15,6 +15,7 @@ from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Align, Command, Join, Reach, Share
 from app.core.protocol.job import ReplicaJob
+from app.core.typed_path import typed_path
 from app.worker.exchange.group import Doorstep, LostReplicaError, ReplicaGroup, joined_group, lost_error
 from app.worker.exchange.speed import exchange_speed
 from app.worker.exchange.team import MODEL, plain_array
@@ -32,7 +33,7 @@ from app.worker.train.train import use_memory_well
 
 def serve_shares(channel: Channel, _job_dir: Path, job: ReplicaJob) -> None:
     """Computes until number 0 says stop, or its end of the wire is closed."""
-    model = Path(job.model).expanduser()
+    model = typed_path(job.model)
     if not (model / "config.json").is_file():
         hint = tr("Copy or download it there, or name its folder in the hostfile (`model`).")
         raise UnusableError([Problem("model", tr("There is no model in {model}.", model=model), hint=hint)])

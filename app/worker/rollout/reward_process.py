@@ -35,6 +35,7 @@ from app.core.protocol.job import RewardJob, write_job
 from app.core.quantity import plural
 from app.core.system.leftover import temporary_prefix
 from app.core.system.reward_trust import own_modules
+from app.core.typed_path import typed_path
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
 
@@ -55,7 +56,7 @@ class RewardProcess:
     """The parent's end: starts the process when it is first asked, and ends it with `close`."""
 
     def __init__(self, file: Path, timeout_s: float) -> None:
-        self._file, self._timeout_s = file.expanduser().resolve(), timeout_s
+        self._file, self._timeout_s = typed_path(file).resolve(), timeout_s
         self._folder: Path | None = None
         self._client: WorkerClient | None = None
         self._events: Any = None

@@ -14,6 +14,7 @@ from app.core.language import tr
 from app.core.method.reward import BUILT_IN, declared_in
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.system.reward_trust import content_hash, is_trusted
+from app.core.typed_path import typed_path
 from app.worker.array import DoubleFloats
 from app.worker.rollout.reward_process import LARGEST_SCORE, RewardProcess
 
@@ -42,7 +43,7 @@ class Scorer:
         self._own = [name for name in self._weights if name in own]
         self._process: RewardProcess | None = None
         if self._own:
-            file = Path(config.reward_functions_file).expanduser()
+            file = typed_path(config.reward_functions_file)
             _check_trust(file, trusted_sha256)
             self._process = RewardProcess(file, config.reward_timeout_s)
 

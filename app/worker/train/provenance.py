@@ -21,6 +21,7 @@ from app.core.model.folder import MODEL_CONFIG, read_config
 from app.core.model.safetensors_header import weight_files
 from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference, uses_rewards
 from app.core.system.reward_trust import content_hash
+from app.core.typed_path import typed_path
 
 PIECES, PIECE = 256, 4096  # bytes
 
@@ -49,7 +50,7 @@ def provenance(config: TrainConfig, model: Path) -> dict[str, Any]:
         "weights": {file.name: _sampled(file) for file in weight_files(model)},
     }
     if uses_rewards(config) and config.reward_functions_file:
-        found[REWARD_FILE] = content_hash(Path(config.reward_functions_file).expanduser())
+        found[REWARD_FILE] = content_hash(typed_path(config.reward_functions_file))
     return found | {OTHER_MODELS: other_digests(config)}
 
 
@@ -62,7 +63,7 @@ def other_digests(config: TrainConfig) -> dict[str, dict[str, str]]:
     if has_judge(config):
         found["judge"] = model_digests(locate_judge(config))
     if method_of(config).is_sampled and needs_reference(config) and config.reference_model_path:
-        folder = Path(config.reference_model_path).expanduser()
+        folder = typed_path(config.reference_model_path)
         if (folder / MODEL_CONFIG).is_file():  # else the config's check tells
             found["reference_model_path"] = model_digests(folder)
     return found

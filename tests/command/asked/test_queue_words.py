@@ -119,9 +119,9 @@ def test_it_is_worked_through_and_told_entry_by_entry(
 @pytest.mark.usefixtures("added")
 def test_a_stop_pauses_it_and_the_run_goes_on_later(luthier: Luthier, ending: dict[str, Event]) -> None:
     ending |= {"one": Finished(reason="paused"), "two": Finished()}
-    assert luthier("queue", "run").stdout.endswith("\nThe queue is paused: nothing waited.\n")
+    assert luthier("queue", "run").stdout.endswith("\nThe queue is paused: 1 waits to go on.\n")
     state = RunQueue().read()
-    assert (state.mode, state.note) == ("paused", "Paused, because you stopped one.")
+    assert (state.mode, state.note) == ("paused", "Paused together with one.")
     run = RunDir(Path(state.entries[0].run))
     (run.state / "saved").mkdir(parents=True)
     ending["one"] = Finished(reason="stopped")

@@ -17,7 +17,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.live.watchdog import SMALLEST_PIECE, watchdog_failure
 from app.core.problem import UnusableError
 from app.core.protocol import event
-from app.core.protocol.command import Park, Pause, Resume, Save, Stop
+from app.core.protocol.command import Command, Park, Pause, Resume, Save, Stop
 from app.core.protocol.event import Event
 from app.core.protocol.job import TrainJob, read_job, write_job
 from app.core.replica.hostfile import RUN_HOSTS, hosts_here, read_hostfile
@@ -253,13 +253,17 @@ def test_what_attach_says_of_runs_that_it_cannot_show(
     monkeypatch.setattr("app.core.live.training_list.training_runs", lambda: [two, run])
     said = luthier("attach", code=2).stderr
     assert said == "error: run: Several runs train.\n  Name one: two, my run.\n"
-    sent: list[object] = []
+    sent: list[Command] = []
     monkeypatch.setattr("app.core.live.door.tell_run", lambda _, command: not sent.append(command))  # type: ignore[func-returns-value]
-    said = luthier("attach", "my run", "--pause", "--continue", "--park", "--save", "--stop").stderr
-    assert sent == [Pause(), Resume(), Park(), Save(), Stop()]
-    assert said.splitlines() == [
-        f"my run was told: {word}." for word in ("pause", "resume", "park", "save", "stop")
-    ]
+    asked = {"pause": Pause(), "continue": Resume(), "park": Park(), "stop": Stop()}
+    for option, command in asked.items():
+        sent.clear()
+        said = luthier("attach", "my run", f"--{option}", "--save").stderr
+        orders = [Save(), command] if option == "stop" else [command, Save()]
+        assert sent == orders
+        assert said.splitlines() == [f"my run was told: {type(one).__name__.lower()}." for one in orders]
+    both = luthier("attach", "my run", "--pause", "--stop", code=2).stderr
+    assert both.startswith("error: run: --pause and --stop cannot be asked together.")
     (run.path / RUN_REMOTE).write_text('{"place": "ssh", "host": "far"}')
     assert luthier("attach", "my run", code=2).stderr == (
         "error: run: my run trains on another machine.\n  `luthier remote watch 'my run'` shows it.\n"

@@ -204,3 +204,11 @@ def test_a_link_is_known_by_what_it_leads_to(folder: Path) -> None:
     assert data_stamp(TrainConfig(data=str(linked))) != before
     shutil.rmtree(folder / "data")
     assert data_stamp(TrainConfig(data=str(linked))) != before
+
+
+@pytest.mark.parametrize(
+    "name", ["~nobody-of-this-name/x", "a" * 5000, f"org/{'x' * 300}", "a\0b", "\ud800", "/root/\udcff"]
+)
+def test_a_name_that_no_file_can_have_has_a_stamp_too(name: str) -> None:
+    assert data_stamp(TrainConfig(data=name)) == data_stamp(TrainConfig(data=name))
+    assert data_stamp(TrainConfig(data=name)) != data_stamp(TrainConfig(data="other"))
