@@ -997,7 +997,9 @@ def test_a_screenshot_shows_the_run_and_keeps_nothing(
     workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert workers == []
-    monkeypatch.setattr("app.ui.window.main_window.MainWindow.is_busy", False)
+    # Of model and data nobody answers here.
+    is_busy = property(lambda window: window.session.state is RunState.LOADING)
+    monkeypatch.setattr("app.ui.window.main_window.MainWindow.is_busy", is_busy)
     monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
     before = load_settings()
     run = synthetic_run.run_folder(tmp_path)
