@@ -21,7 +21,7 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import BenchmarkJob
 from app.core.run.benchmark import HARNESS, harness_problem, keep_benchmark
-from app.worker.model.adapter_switch import AdapterSwitch
+from app.worker.model.adapter_switch import AdapterSwitch, base_warning
 from app.worker.model.loading import load_model
 from app.worker.process.channel import Channel
 from app.worker.process.progress import Reporter
@@ -49,6 +49,8 @@ def benchmark(channel: Channel, _job_dir: Path, job: BenchmarkJob) -> None:
         None if name is None else switch.load(name).at(strength)
         for name, strength in zip(names, strengths, strict=False)
     ]
+    for said in filter(None, (base_warning(name, base) for name in names if name is not None)):
+        channel.emit(event.Warned(message=said))
     lm = CandidateModel(model, tokenizer, longest_read(base), reporter.phase)
     columns: list[dict[str, Any]] = []
     try:

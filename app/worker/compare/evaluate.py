@@ -50,7 +50,7 @@ from app.core.typed_path import typed_path
 from app.worker.batch.examples import Examples
 from app.worker.compare.score import Scoring, scoring_of
 from app.worker.data.tokenized import tokenize_config
-from app.worker.model.adapter_switch import Adapter, AdapterSwitch, adapter_files
+from app.worker.model.adapter_switch import Adapter, AdapterSwitch, adapter_files, base_warning
 from app.worker.model.head import find_head
 from app.worker.model.loading import load_model
 from app.worker.neutral.forgetting import UNSAMPLED, neutral_text, unmeasured
@@ -88,7 +88,8 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
     config, data = job_config(job.config), typed_path(job.data)
     names = [None if name is None else Path(name) for name in job.adapters]
     channel.emit(event.Progressed(phase=tr("Loading the model")))
-    model, tokenizer = load_model(locate_model(job.model))
+    base = locate_model(job.model)
+    model, tokenizer = load_model(base)
     switch = AdapterSwitch(model)
     strengths = [*job.strengths, *[1.0] * (len(names) - len(job.strengths))]
     adapters = [
@@ -98,6 +99,8 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
     held_out = held_out_rows(config, data, job_dir, tokenizer, reporter)
     usable = Examples.of(held_out.examples, config.max_seq_length)
     _tell_cut(channel, usable, config.max_seq_length)
+    for said in filter(None, (base_warning(name, base) for name in names if name is not None)):
+        channel.emit(event.Warned(message=said))
     for name in names:
         _tell_otherwise(channel, name, config, int(held_out.examples.lengths.max()))
     scoring = scoring_of(job, config, held_out.exchanges)

@@ -25,7 +25,7 @@ from app.core.protocol.command import Ask, AskAll, Command, EndOfInput, LoadAdap
 from app.core.protocol.job import GenerateJob
 from app.core.protocol.question import Question
 from app.worker.compare.answer import AnswerPiece, AskedPrompt, streamed_answers
-from app.worker.model.adapter_switch import Adapter, AdapterSwitch
+from app.worker.model.adapter_switch import Adapter, AdapterSwitch, base_warning
 from app.worker.model.loading import load_model
 from app.worker.process.channel import Channel
 from app.worker.token.template_limit import limited_template
@@ -67,8 +67,9 @@ def serve(channel: Channel, job_dir: Path, job: GenerateJob) -> None:
     """Loads the base once, then answers until the end of input. Raises `UnusableError` for an unusable model."""
     del job_dir
     channel.emit(event.Progressed(phase=tr("Loading the model")))
-    model, tokenizer = load_model(locate_model(job.model))
-    server = AnswerServer(channel, model, tokenizer)
+    base = locate_model(job.model)
+    model, tokenizer = load_model(base)
+    server = AnswerServer(channel, model, tokenizer, base)
     server.load(job.adapters, job.strengths)
     channel.emit(event.Ready())
     server.run()
@@ -78,8 +79,10 @@ def serve(channel: Channel, job_dir: Path, job: GenerateJob) -> None:
 class AnswerServer:
     """Answers requests from one base model, each of its columns in turn; those asked together in batches."""
 
-    def __init__(self, channel: Channel, model: nn.Module, tokenizer: Any) -> None:
+    def __init__(self, channel: Channel, model: nn.Module, tokenizer: Any, base: Path | None = None) -> None:
+        """``base`` is the model's folder, where it has one."""
         self._channel = channel
+        self._base = base
         self._model = model
         self._tokenizer = tokenizer
         self._switch = AdapterSwitch(model)
@@ -126,6 +129,8 @@ class AnswerServer:
             return _Column(None)
         try:
             loaded = self._switch.load(Path(name))
+            if self._base is not None and (said := base_warning(Path(name), self._base)):
+                self._warn_once(said)
         except UnusableError as error:
             return _Column(name, strength, problem="\n".join(p.sentence() for p in error.problems))
         return _Column(name, strength, loaded, known or loaded.at(strength))

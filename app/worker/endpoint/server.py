@@ -27,7 +27,7 @@ from app.core.problem import Problem, UnusableError
 from app.core.protocol.job import ServeJob
 from app.core.refusal import reason_of
 from app.worker.endpoint.answer import AnswerGenerator
-from app.worker.model.adapter_switch import AdapterSwitch
+from app.worker.model.adapter_switch import NOTHING_LEARNED, AdapterSwitch, base_warning
 from app.worker.model.loading import load_model
 from app.worker.token.tokenizer import known_ids, top_k_problems
 
@@ -60,9 +60,13 @@ class TunedProvider(ModelProvider):
         self._top_k = job.top_k
         self.settled = threading.Event()
         self.fault: Exception | None = None
+        self.warnings: list[str] = []
 
     def load_default(self) -> None:
-        """Loads, once; ``settled`` is set at its end, and ``fault`` is what went wrong."""
+        """Loads, once; ``settled`` is set at its end, and ``fault`` is what went wrong.
+
+        ``warnings`` are what is worth telling of the adapter.
+        """
         if self.settled.is_set():
             return
         try:
@@ -70,7 +74,10 @@ class TunedProvider(ModelProvider):
             if problems := top_k_problems(self._top_k, self.tokenizer):
                 raise UnusableError(problems)
             switch = AdapterSwitch(self.model)
-            switch.use(switch.load(self._adapter).at(self._strength))
+            adapter = switch.load(self._adapter)
+            unlearned = NOTHING_LEARNED if self._strength and adapter.changes_nothing else ""
+            self.warnings = [*filter(None, (base_warning(self._adapter, self._base), unlearned))]
+            switch.use(adapter.at(self._strength))
             mx.eval(self.model.parameters())
             self.model_key = (str(self._base), str(self._adapter), None)
             self.is_batchable = all(hasattr(cache, "merge") for cache in make_prompt_cache(self.model))

@@ -44,6 +44,8 @@ def serve_tuned(channel: Channel, _job_dir: Path, job: ServeJob) -> None:
     if provider.fault is not None:
         server.end(END_PATIENCE_S)
         raise provider.fault
+    for said in provider.warnings:
+        channel.emit(event.Warned(message=said))
     if not told_to_end:
         channel.emit(event.Result(name="endpoint", data=endpoint.as_dict()))
         channel.emit(event.Ready())

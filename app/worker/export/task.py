@@ -30,6 +30,7 @@ from app.worker.export.hub import upload, write_card
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import ExportWriter, writer_of
+from app.worker.model.adapter_switch import NOTHING_LEARNED
 from app.worker.process.channel import Channel
 from app.worker.process.progress import Reporter
 from app.worker.process.room import is_full
@@ -37,7 +38,6 @@ from app.worker.process.room import is_full
 UNFINISHED = ".unfinished-export"  # how the name of a folder ends that is still being written
 FULL_BELOW = 1_000_000  # bytes that are free on a disk that is full
 LOADING = tr("Loading the model")
-NOTHING_LEARNED = tr("The adapter changes nothing: it holds the weights of before the training.")
 
 
 def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:

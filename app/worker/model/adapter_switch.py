@@ -17,6 +17,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
+from app.core.compare.other_base import other_base
 from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE, is_peft
@@ -76,6 +77,9 @@ class Adapter:
             else not bool(part.lora_b.any())
             for path, part in self.parts.items()
         )
+
+
+NOTHING_LEARNED = tr("The adapter changes nothing: it holds the weights of before the training.")
 
 
 class AdapterSwitch:
@@ -186,6 +190,11 @@ class AdapterSwitch:
         for path, module in sorted(self._base.items(), key=lambda item: item[0].count(".")):
             if path and _get(self.model, path) is not module:
                 _put(self.model, path, module)
+
+
+def base_warning(path: Path, base: Path) -> str:
+    """What is told of an adapter (as `adapter_files` takes it) that was trained on another base; empty else."""
+    return other_base(adapter_files(path)[0], base)
 
 
 def adapter_files(path: Path) -> tuple[Path, Path]:

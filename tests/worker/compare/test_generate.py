@@ -510,3 +510,18 @@ def test_a_control_token_in_a_prompt_is_told_once(models: Path) -> None:
     assert [found.message for found in server.said if isinstance(found, event.Warned)] == [
         "The prompt holds “<|end|>”, which the model reads as a control token, not as text."
     ]
+
+
+def test_an_adapter_of_another_base_is_told_wherever_it_answers(models: Path, tmp_path: Path) -> None:
+    """It fits, its sizes being those of the base: the answers are of a model that nobody trained."""
+    other = make_model(tmp_path / "other")
+    weights = mx.load(str(other / "model.safetensors"))
+    assert isinstance(weights, dict)
+    mx.save_safetensors(str(other / "model.safetensors"), {name: array * 2 for name, array in weights.items()})
+    theirs = make_adapter(other, tmp_path / "theirs")
+    said = f"The adapter {theirs} was trained on {other}; here it is put on {models / 'base'}."
+    with Server(models / "base", [str(models / "lora"), str(theirs)]) as server:
+        server.send("load_adapters", adapters=[str(theirs)])
+        server.until(event.Ready)
+        told = [one.message for one in server.said if isinstance(one, event.Warned)]
+    assert told == [said], "once"

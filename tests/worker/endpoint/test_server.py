@@ -166,13 +166,14 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Any:
             calls.append(of)
 
         def load(self, path: Path) -> Any:
-            return SimpleNamespace(at=lambda strength: (path, strength))
+            return SimpleNamespace(at=lambda strength: (path, strength), changes_nothing=True)
 
         def use(self, adapter: Any) -> None:
             calls.append(adapter)
 
     monkeypatch.setattr(server_module, "load_model", lambda base: (model, f"tokenizer of {base}"))
     monkeypatch.setattr(server_module, "AdapterSwitch", Switch)
+    monkeypatch.setattr(server_module, "base_warning", lambda adapter, base: f"{adapter} is not of {base}.")
     monkeypatch.setattr(server_module, "make_prompt_cache", lambda of: of.caches)
     monkeypatch.setattr(server_module, "top_k_problems", lambda top_k, _tokenizer: made.problems[: top_k == 7])
     made.calls, made.of, made.problems = calls, model, []
@@ -187,6 +188,8 @@ def test_one_model_is_loaded_with_its_adapter_at_its_strength(provider: Any) -> 
     assert provider.calls == [provider.of, (Path("/adapter"), 0.5)]
     assert (provider.tokenizer, provider.model_key) == ("tokenizer of /base", ("/base", "/adapter", None))
     assert provider.is_batchable
+    unlearned = "The adapter changes nothing: it holds the weights of before the training."
+    assert provider.warnings == ["/adapter is not of /base.", unlearned]
     loaded = (provider.of, "tokenizer of /base")
     assert provider.load("tuned") == provider.load("default_model", None, "default_model") == loaded
     for asked, said in (
@@ -268,6 +271,7 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     class Provider:
         def __init__(self, _job: ServeJob, name: str, base: Path, adapter: Path) -> None:
             self.base, self.fault, self.settled = (name, base, adapter), found.fault, threading.Event()
+            self.warnings: list[str] = []
             if found.settles:
                 self.settled.set()
 

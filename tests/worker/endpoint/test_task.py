@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import urllib.error
 import urllib.request
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import pytest
 
 from app.command.main import run_command
@@ -222,3 +224,25 @@ def test_a_port_in_use_is_said_and_a_free_one_is_found() -> None:
 def test_a_run_that_is_not_there_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     assert run_command(["serve", "nothing-of-the-kind"]) == 2
     assert "There is no run" in capfd.readouterr().err
+
+
+def test_an_adapter_that_changes_nothing_or_is_of_another_base_is_told(adapter: Path, tmp_path: Path) -> None:
+    """It is served all the same: whoever asks for it may know."""
+    untrained = tmp_path / "untrained"
+    shutil.copytree(adapter, untrained)
+    weights = mx.load(str(untrained / "adapters.safetensors"))
+    assert isinstance(weights, dict)
+    unlearned = {name: mx.zeros_like(one) if name.endswith("lora_b") else one for name, one in weights.items()}
+    mx.save_safetensors(str(untrained / "adapters.safetensors"), unlearned)
+    config = json.loads((untrained / "adapter_config.json").read_text())
+    (untrained / "adapter_config.json").write_text(json.dumps(config | {"model": "/gone/ebb"}))
+    with started_job(ServeJob(source=untrained, model=str(starter_dir() / "model"), key=KEY)) as worker:
+        said = []
+        for found in worker.events():
+            said += [found.message] if isinstance(found, event.Warned) else []
+            if isinstance(found, event.Ready):
+                worker.send(Stop())
+    assert said == [
+        f"The adapter {untrained} was trained on /gone/ebb; here it is put on {starter_dir() / 'model'}.",
+        "The adapter changes nothing: it holds the weights of before the training.",
+    ]
