@@ -20,7 +20,7 @@ from typing import Any
 import mlx.core as mx
 
 from app.core.compare.before_after import BeforeAfter, load_before_after, save_before_after
-from app.core.compare.candidate import BASE, base_of, candidate_of, is_adapter, run_candidates
+from app.core.compare.candidate import BASE, candidate_of, is_adapter, run_candidates
 from app.core.compare.conversation import opened
 from app.core.compare.judgement import Judged, Vote, VoteBook, tally, votes_markdown
 from app.core.compare.kept_comparison import ComparisonHead, comparison_lines, kept_comparison, present_candidate
@@ -29,6 +29,7 @@ from app.core.compare.shelf import ComparisonShelf, gone_sentence
 from app.core.config.train_config import TrainConfig
 from app.core.export.endpoint import Endpoint
 from app.core.export.served import ServedAlone, note_served, served_alone
+from app.core.model.adapter_base import base_of
 from app.core.model.facts import layer_count
 from app.core.model.folder import find_models, has_chat_template, read_config
 from app.core.model.safetensors_header import read_headers, weight_faults

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from app.core.json_text import parsed_json
 from app.core.language import tr
+from app.core.model.adapter_base import same_weights
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.run.folder import RunDir
 from app.core.run.note import given_name, own_name
@@ -17,7 +17,6 @@ from app.core.run.note import given_name, own_name
 RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-\d\d_(.+)$")
 NUMBERED = re.compile(rf"^(\d+)_{re.escape(ADAPTER_FILE)}$")
 _PIECES, _PIECE_BYTES = 16, 4096  # of a file that is held against another
-PEFT_BASE = "base_model_name_or_path"
 LEAST_COLUMNS, MOST_COLUMNS = 2, 4  # candidates that are compared at once
 
 
@@ -99,24 +98,6 @@ def short_label(candidate: Candidate) -> str:
     return tr("Kept: last") if last is not None and same_weights(kept, last[1]) else tr("Kept")
 
 
-def same_weights(one: Path, other: Path) -> bool:
-    """Whether two files of weights are the same, as far as their sizes and some pieces of them tell."""
-    try:
-        size = one.stat().st_size
-        if size != other.stat().st_size:
-            return False
-        with one.open("rb") as first, other.open("rb") as second:
-            for piece in range(_PIECES):
-                place = size * piece // _PIECES
-                first.seek(place)
-                second.seek(place)
-                if first.read(_PIECE_BYTES) != second.read(_PIECE_BYTES):
-                    return False
-    except OSError:
-        return False
-    return True
-
-
 def weights_mark(candidate: Candidate | None) -> str:
     """A few letters by which an adapter's weights are told from others that lie in their place later, as far as
     sizes and some pieces tell; empty for the base, and where there are none."""
@@ -190,17 +171,6 @@ def is_adapter(path: Path) -> bool:
 def has_weights(folder: Path) -> bool:
     """Whether an adapter's weights lie in a folder: mlx-lm's, or PEFT's where a run was trained elsewhere."""
     return any((folder / name).is_file() for name in (ADAPTER_FILE, PEFT_FILE))
-
-
-def base_of(adapter: Path) -> str:
-    """The base model that an adapter's own config names, mlx-lm's or PEFT's; empty if it names none."""
-    folder = adapter if adapter.is_dir() else adapter.parent
-    try:
-        tree = parsed_json((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    named = (tree.get("model"), tree.get(PEFT_BASE)) if isinstance(tree, dict) else ()
-    return next((name for name in named if isinstance(name, str) and name), "")
 
 
 def run_title(name: str, own: str = "") -> str:

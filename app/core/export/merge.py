@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.compare.candidate import base_of
 from app.core.config.field import FieldSpec
 from app.core.export.source import ExportSource, export_source
 from app.core.language import tr
+from app.core.model.adapter_base import base_of
 from app.core.problem import Problem, UnusableError
 
 FEWEST = 2

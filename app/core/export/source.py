@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.compare.candidate import base_of, candidate_of, same_weights
+from app.core.compare.candidate import candidate_of
 from app.core.json_text import parsed_json
 from app.core.language import tr
+from app.core.model.adapter_base import base_of, same_weights
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.problem import Problem, UnusableError
 from app.core.run.folder import RunDir

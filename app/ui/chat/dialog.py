@@ -18,10 +18,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.compare.candidate import Candidate, base_of, candidate_of
+from app.core.compare.candidate import Candidate, candidate_of
 from app.core.compare.conversation import Conversation
 from app.core.compare.prompt_set import Prompt
 from app.core.language import tr
+from app.core.model.adapter_base import base_of
 from app.core.model.facts import model_facts
 from app.core.model.folder import locate_model, read_config
 from app.core.problem import UnusableError

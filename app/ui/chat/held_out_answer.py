@@ -12,11 +12,12 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, Signal
 
 from app.core.compare.before_after import BeforeAfter, save_before_after, tuned_candidate, weights_stamp
-from app.core.compare.candidate import BASE, base_of
+from app.core.compare.candidate import BASE
 from app.core.compare.conversation import Conversation
 from app.core.compare.held_out import HeldOut, held_out_questions
 from app.core.compare.prompt_set import Prompt, PromptMessage
 from app.core.language import tr
+from app.core.model.adapter_base import base_of
 from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
 from app.core.refusal import reason_of

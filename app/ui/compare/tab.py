@@ -14,7 +14,6 @@ from app.core.compare.candidate import (
     LEAST_COLUMNS,
     MOST_COLUMNS,
     Candidate,
-    base_of,
     candidate_of,
     first_other,
     run_candidates,
@@ -31,6 +30,7 @@ from app.core.compare.kept_comparison import (
 from app.core.compare.shelf import gone_sentence
 from app.core.config.train_config import FieldSpec
 from app.core.language import tr
+from app.core.model.adapter_base import base_of
 from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
 from app.core.protocol import event

@@ -17,9 +17,9 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from app.core.compare.other_base import other_base
 from app.core.json_text import parsed_json
 from app.core.language import tr
+from app.core.model.adapter_base import other_base
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE, is_peft
 from app.core.model.folder import unreadable_name
 from app.core.problem import Problem, UnusableError

@@ -9,7 +9,6 @@ import pytest
 
 from app.core.compare.candidate import (
     Candidate,
-    base_of,
     candidate_of,
     first_other,
     is_adapter,
@@ -18,6 +17,7 @@ from app.core.compare.candidate import (
     short_label,
 )
 from app.core.config.train_config import TrainConfig
+from app.core.model.adapter_base import base_of
 from app.core.run.folder import RunDir, create_run
 from app.core.run.note import RunNote, save_note
 

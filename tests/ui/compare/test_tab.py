@@ -12,7 +12,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.core.compare.candidate import base_of, run_title
+from app.core.compare.candidate import run_title
+from app.core.model.adapter_base import base_of
 from app.core.protocol import event
 from app.core.protocol.command import Ask, AskAll, LoadAdapters, Stop
 from app.core.protocol.question import Question

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.compare.other_base import other_base
+from app.core.model.adapter_base import other_base
 
 
 def model(folder: Path, weights: bytes = b"w" * 100_000) -> Path:
@@ -50,6 +50,9 @@ def test_one_with_other_weights_is_told(tmp_path: Path) -> None:
         ("sea/tide", "hub/models--sea--tide/snapshots/0a1b", False),
         ("sea/tide", "tide", False),
         ("/gone/ebb", "tide", True),
+        ("e" * 5000, "tide", True),
+        ("~nobody-of-this-name/ebb", "tide", True),
+        ("an\0ebb", "tide", True),
         ("sea/ebb", "hub/models--sea--tide/snapshots/0a1b", True),
     ],
 )
