@@ -46,6 +46,7 @@ CRASHERS = {
     ],
     "peft/adapter_config.json": [b'{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "rank_pattern": 5}', DEEP],
     "inspected/tokenizer_config.json": [b'{"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": "a"}'],
+    "prompts.jsonl": ['{"prompt": "Ebb?"}\n'.encode("utf-16-le") + b"\x1a"],
     "command": [DEEP, b'{"command": ' * 3000],
 }  # fmt: skip
 

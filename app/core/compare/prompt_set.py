@@ -46,7 +46,7 @@ def read_prompts(path: Path, beyond: int = 0) -> Iterator[Prompt]:
     the last question is asked, after the turns before it. Raises `UnusableError` at a line that holds no prompt, or
     one that cannot be asked as it stands there, or if the file has none.
     """
-    found = 0
+    found = number = 0
     try:
         with _opened(path) as file:
             for number, line in enumerate(file, start=1):
@@ -55,6 +55,8 @@ def read_prompts(path: Path, beyond: int = 0) -> Iterator[Prompt]:
                 if line.strip():
                     yield _prompt(line, path, number)
                     found += 1
+    except UnicodeDecodeError as error:  # of UTF-16 and the like, whose bytes cannot stay bytes
+        raise _no_text(path, number + 1) from error
     except OSError as error:
         said = tr("The prompts cannot be read: {reason_of}.", reason_of=reason_of(error))
         raise UnusableError([Problem("prompts", said, file=str(path))]) from error
@@ -68,10 +70,14 @@ def _opened(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, errors="surrogateescape")
 
 
+def _no_text(path: Path, number: int) -> UnusableError:
+    said, hint = tr("This line holds bytes that are no text."), tr("Save the file as UTF-8.")
+    return UnusableError([Problem("prompts", said, hint=hint, file=str(path), line=number)])
+
+
 def _prompt(line: str, path: Path, number: int) -> Prompt:
     if UNDECODED.search(line):
-        said, hint = tr("This line holds bytes that are no text."), tr("Save the file as UTF-8.")
-        raise UnusableError([Problem("prompts", said, hint=hint, file=str(path), line=number)])
+        raise _no_text(path, number)
     try:
         row = parsed_json(line)
         messages = _messages(row)

@@ -258,6 +258,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(task_module, "locate_model", lambda model: Path("/base") / model)
     monkeypatch.setattr(task_module, "load_model", lambda _base: (model, "tokenizer"))
     monkeypatch.setattr(task_module, "AdapterSwitch", Switch)
+    monkeypatch.setattr(task_module, "base_warning", lambda path, base: "Of another." if str(path) == "c" else "")
     monkeypatch.setattr(task_module, "longest_read", lambda _base: 77)
     monkeypatch.setattr(task_module, "package_version", lambda name: f"{name} 0.4")
     runs = {"a": Path("/runs/one"), "b": Path("/runs/one"), "c": None}
@@ -282,6 +283,7 @@ def test_each_column_is_asked_and_kept_by_its_run(asked: list[Any], tmp_path: Pa
         ("use", "c@1.0"), "eval", ("run c", "manager of ('arc',)", 77),
     ]  # fmt: skip
     assert asked[:12] == steps
+    assert [said.message for said in channel.of(event.Warned)] == ["Of another."]
     (result,) = channel.of(event.Result)
     names = [
         (one["adapter"], one["strength"], one["results"]["arc"]["acc"]["value"]) for one in result.data["columns"]
