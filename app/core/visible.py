@@ -37,6 +37,11 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _NEAR = 12  # characters on either side of one that is told
 
 
+def writable_text(text: str) -> str:
+    """A text as a file takes it: half a character, which Python keeps as a lone surrogate, becomes ``?``."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def is_blank(text: str) -> bool:
     """True if nothing of a text can be seen."""
     return not text.strip(INVISIBLE)

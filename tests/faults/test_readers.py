@@ -20,12 +20,20 @@ DEEP = b"[" * 3000
 CRASHERS = {
     f"{RUN}benchmarks.json": [b'[{"time": 1.0}]', b'[{"columns": [{"adapter": 1}]}]', b'[{"columns": null}]'],
     f"{RUN}neutral.json": [b'{"format": 1, "rows": [{"tokens": [9999999999999999999], "counted": []}]}', DEEP],
-    f"{RUN}before_after.json": [DEEP],
+    f"{RUN}before_after.json": [
+        DEEP,
+        b'{"prompt": "", "system": "", "before": "", "after": "", "weights": "' + b"a" * 400 + b'", "stamp": 1}',
+    ],
     f"{RUN}job.json": [DEEP],
-    f"{RUN}events.jsonl": [b'{"type": "validated", "time": 17952070400470402}\n'],
+    f"{RUN}events.jsonl": [
+        b'{"type": "validated", "time": 17952070400470402}\n',
+        b'{"type": "hello", "time": 1, "task": "train"}\n{"type": "warned", "time": 2, "message": "\\ud83d"}\n',
+    ],
     f"{HOME}data/votes.jsonl": [
         b'{"time": 1, "question": {}, "candidates": [{"label": "a", "adapter": ["x"]}, {"label": "", "adapter": 1}]'
-        b', "answers": ["", ""], "outcome": "win", "winner": 0, "blind": false}'
+        b', "answers": ["", ""], "outcome": "win", "winner": 0, "blind": false}',
+        b'{"time": 1e300, "question": {"model": "m", "messages": [{"role": "user", "content": "a"}]}, "candidates":'
+        b' [{"label": "a", "adapter": null}, {"label": "b", "adapter": null}], "answers": ["", ""], "outcome": "win", "winner": 0, "blind": false}',
     ],
     f"{HOME}data/comparisons/one.jsonl": [
         b'{"luthier": "comparison", "asked": 1' + b"0" * 400 + b"}",
@@ -36,6 +44,8 @@ CRASHERS = {
     f"{HOME}data/served.json": [
         b'{"endpoint": {"url": "http://[", "model": "", "key": "", "base": "", "adapter": ""}, "pid": 1,'
         b' "label": ""}',
+        b'{"endpoint": {"url": "http://127.0.0.1:' + b"9" * 30 + b'/v1", "model": "", "key": "", "base": "",'
+        b' "adapter": ""}, "pid": 1, "label": ""}',
         DEEP,
     ],
     f"{HOME}data/queue/queue.json": [DEEP],

@@ -64,10 +64,10 @@ def _of_samples(before: dict[str, Any], after: dict[str, Any], passed: int) -> B
 
 def weights_stamp(adapter: Path) -> int:
     """When an adapter (a folder, or a checkpoint's file) was written, in ns; 0 if it cannot be told."""
-    file = adapter if adapter.is_file() else adapter / ADAPTER_FILE
     try:
+        file = adapter if adapter.is_file() else adapter / ADAPTER_FILE
         return file.stat().st_mtime_ns
-    except OSError:
+    except (OSError, ValueError):  # also of what is no name of a file
         return 0
 
 

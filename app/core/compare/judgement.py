@@ -23,6 +23,7 @@ from app.core.quantity import plural, rough_share_text
 from app.core.system import place
 from app.core.system.atomic_file import write_bytes, write_text
 from app.core.system.disk import flush_to_disk
+from app.core.visible import writable_text
 
 Outcome = Literal["win", "tie", "all_bad"]
 OUTCOMES: tuple[Outcome, ...] = ("win", "tie", "all_bad")
@@ -392,9 +393,8 @@ def export(votes: Sequence[Vote], candidates: Sequence[Judged], path: Path) -> N
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
         raise ValueError(tr("{name}: votes are exported as {writers}.", name=path.name, writers=", ".join(WRITERS)))
-    text = writer(votes, candidates)
-    # Half a character, of a prompt that was typed just now, is no UTF-8: it is written as a vote's line is.
-    write_text(path, text.encode("utf-8", "replace").decode("utf-8"))
+    # Half a character, of a prompt that was typed just now, is no UTF-8.
+    write_text(path, writable_text(writer(votes, candidates)))
 
 
 def as_csv(votes: Sequence[Vote], _candidates: Sequence[Judged]) -> str:
@@ -467,7 +467,10 @@ WRITERS: dict[str, Callable[[Sequence[Vote], Sequence[Judged]], str]] = {
 
 
 def _moment(vote: Vote) -> str:
-    return datetime.fromtimestamp(vote.time).astimezone().isoformat(timespec="seconds")
+    try:
+        return datetime.fromtimestamp(vote.time).astimezone().isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):  # of a line that was damaged
+        return ""
 
 
 def _p_text(p_value: float) -> str:

@@ -30,6 +30,7 @@ from app.core.source.reader import read_rows
 from app.core.source.reading import FileReading
 from app.core.source.source import SPLITS, Source, Split
 from app.core.source.stream import ByteCount
+from app.core.visible import writable_text
 
 ByteProgress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
@@ -240,7 +241,7 @@ class DataCheck:
             _, reference = prompt_of(row, layout)
             half = REFERENCE_CHARACTERS // 2
             cut = f"{reference[:half]}…{reference[-half:]}" if len(reference) > 2 * half else reference
-            self._references.append(cut.encode("utf-8", "replace").decode("utf-8"))
+            self._references.append(writable_text(cut))
 
     def _no_row(self, index: int, line: int, value: Any) -> None:
         """What stands in the place of a row: a fault of reading, or JSON that is no object."""

@@ -14,6 +14,7 @@ from app.core.json_text import WrittenNumber
 from app.core.problem import Severity
 from app.core.source.finding import KINDS, Finding, Findings
 from app.core.system.atomic_file import write_text
+from app.core.visible import writable_text
 
 PREVIEW_ROWS = 20
 PREVIEW_CHARACTERS = 2000
@@ -144,7 +145,7 @@ def shortened(value: Any, limit: int = PREVIEW_CHARACTERS, depth: int = 6) -> An
     """A JSON-able copy of a row for display: texts, lists and depth bounded."""
     if isinstance(value, str):
         text = value if len(value) <= limit else value[:limit] + "…"
-        return text.encode("utf-8", "replace").decode("utf-8")
+        return writable_text(text)
     if isinstance(value, WrittenNumber):
         return value.literal  # as it is trained
     if value is None or isinstance(value, (bool, int, float)):

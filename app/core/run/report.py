@@ -36,6 +36,7 @@ from app.core.setup.config_file import dump_config
 from app.core.setup.duration import extent_of
 from app.core.system.atomic_file import write_text
 from app.core.system.title import path_title
+from app.core.visible import writable_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -127,12 +128,12 @@ def save_report(reader: RunReader, path: Path) -> None:
 
 def report_html(report: RunReport) -> str:
     """One page without any other file, font or script; light or dark as the reader's system."""
-    return _templates().get_template("report.html").render(report=report)
+    return writable_text(_templates().get_template("report.html").render(report=report))
 
 
 def report_markdown(report: RunReport) -> str:
     """Markdown with the picture in the file itself, as a data address."""
-    return _templates().get_template("report.md").render(report=report)
+    return writable_text(_templates().get_template("report.md").render(report=report))
 
 
 @cache

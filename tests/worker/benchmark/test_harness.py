@@ -258,7 +258,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(task_module, "locate_model", lambda model: Path("/base") / model)
     monkeypatch.setattr(task_module, "load_model", lambda _base: (model, "tokenizer"))
     monkeypatch.setattr(task_module, "AdapterSwitch", Switch)
-    monkeypatch.setattr(task_module, "base_warning", lambda path, base: "Of another." if str(path) == "c" else "")
+    monkeypatch.setattr(task_module, "base_warning", lambda path, _base: "Of another." if str(path) == "c" else "")
     monkeypatch.setattr(task_module, "longest_read", lambda _base: 77)
     monkeypatch.setattr(task_module, "package_version", lambda name: f"{name} 0.4")
     runs = {"a": Path("/runs/one"), "b": Path("/runs/one"), "c": None}
