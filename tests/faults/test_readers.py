@@ -33,7 +33,8 @@ CRASHERS = {
         b'{"time": 1, "question": {}, "candidates": [{"label": "a", "adapter": ["x"]}, {"label": "", "adapter": 1}]'
         b', "answers": ["", ""], "outcome": "win", "winner": 0, "blind": false}',
         b'{"time": 1e300, "question": {"model": "m", "messages": [{"role": "user", "content": "a"}]}, "candidates":'
-        b' [{"label": "a", "adapter": null}, {"label": "b", "adapter": null}], "answers": ["", ""], "outcome": "win", "winner": 0, "blind": false}',
+        b' [{"label": "a", "adapter": null}, {"label": "b", "adapter": null}],'
+        b' "answers": ["", ""], "outcome": "win", "winner": 0, "blind": false}',
     ],
     f"{HOME}data/comparisons/one.jsonl": [
         b'{"luthier": "comparison", "asked": 1' + b"0" * 400 + b"}",
