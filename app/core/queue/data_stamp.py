@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.config.train_config import TrainConfig
-from app.core.source.data_file import locate_data, stored_files
 
 
 def data_stamp(config: TrainConfig) -> str:
@@ -28,6 +27,11 @@ def data_stamp(config: TrainConfig) -> str:
 
 
 def _files(name: str) -> Iterator[bytes]:
+    from app.core.source.data_file import (
+        locate_data,
+        stored_files,
+    )  # with all formats, for which no start should wait
+
     try:
         found = stored_files(locate_data(name))
     except (OSError, ValueError):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +17,7 @@ from app.ui.run.session import RunSession
 from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
+from tests import ROOT
 
 TURNS = 8
 
@@ -62,3 +66,19 @@ def test_nothing_moves_once_the_window_is_there(application: QApplication, size:
         application.removeEventFilter(watcher)
         window.dispose()
     assert watcher.seen == []
+
+
+# Readers of data, tables and documents; what trains; the command line.
+NO_START = (
+    "app.core.document.document", "app.core.transcript.", "app.core.source.data_file", "app.command.",
+    "app.worker", "jinja2", "mlx", "tarfile", "typer",
+)  # fmt: skip
+
+
+def test_a_start_imports_nothing_that_only_some_windows_need() -> None:
+    """What one line of an import brings along is a tenth of the whole start."""
+    program = "import json, sys, app.ui.window.main_window; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert "app.ui.queue.session" in found
+    assert [name for name in found if name.startswith(NO_START)] == []
