@@ -9,14 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from app.core.language import tr
-from app.core.model.adapter_base import same_weights
-from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
+from app.core.model.adapter_base import same_weights, sampled_pieces
+from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE, has_adapter_file
 from app.core.run.folder import RunDir
 from app.core.run.note import given_name, own_name
 
 RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-\d\d_(.+)$")
 NUMBERED = re.compile(rf"^(\d+)_{re.escape(ADAPTER_FILE)}$")
-_PIECES, _PIECE_BYTES = 16, 4096  # of a file that is held against another
 LEAST_COLUMNS, MOST_COLUMNS = 2, 4  # candidates that are compared at once
 
 
@@ -58,9 +57,9 @@ def run_candidates(run: Path) -> list[Candidate]:
     """The adapters of a run that are on disk: what it kept, best, then numbered checkpoints, the newest first."""
     found, title = RunDir(run), title_of(run)
     candidates = []
-    if has_weights(found.adapters):
+    if has_adapter_file(found.adapters):
         candidates.append(Candidate(title, found.adapters, run))
-    if has_weights(found.best):
+    if has_adapter_file(found.best):
         candidates.append(Candidate(tr("{title} · best", title=title), found.best, run))
     return candidates + [
         Candidate(tr("{title} · iteration {iteration:,}", title=title, iteration=iteration), path, run)
@@ -115,9 +114,8 @@ def weights_mark(candidate: Candidate | None) -> str:
 def _mark_of(file: Path, _changed: int, size: int) -> str:
     digest = hashlib.blake2b(str(size).encode(), digest_size=8)
     with file.open("rb") as weights:
-        for piece in range(_PIECES):
-            weights.seek(size * piece // _PIECES)
-            digest.update(weights.read(_PIECE_BYTES))
+        for piece in sampled_pieces(weights, size):
+            digest.update(piece)
     return digest.hexdigest()
 
 
@@ -165,12 +163,7 @@ def is_adapter(path: Path) -> bool:
     """Whether a folder looks like an adapter of mlx-lm or PEFT, or a file like a checkpoint in such a folder."""
     if path.is_file():
         return path.name.endswith(ADAPTER_FILE) and (path.parent / ADAPTER_CONFIG).is_file()
-    return (path / ADAPTER_CONFIG).is_file() and has_weights(path)
-
-
-def has_weights(folder: Path) -> bool:
-    """Whether an adapter's weights lie in a folder: mlx-lm's, or PEFT's where a run was trained elsewhere."""
-    return any((folder / name).is_file() for name in (ADAPTER_FILE, PEFT_FILE))
+    return (path / ADAPTER_CONFIG).is_file() and has_adapter_file(path)
 
 
 def run_title(name: str, own: str = "") -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from app.core.json_text import parsed_json
 from app.core.language import tr
@@ -32,15 +34,17 @@ def same_weights(one: Path, other: Path) -> bool:
         if size != other.stat().st_size:
             return False
         with one.open("rb") as first, other.open("rb") as second:
-            for piece in range(_PIECES):
-                place = size * piece // _PIECES
-                first.seek(place)
-                second.seek(place)
-                if first.read(_PIECE_BYTES) != second.read(_PIECE_BYTES):
-                    return False
+            pairs = zip(sampled_pieces(first, size), sampled_pieces(second, size), strict=True)
+            return all(piece == its for piece, its in pairs)
     except OSError:
         return False
-    return True
+
+
+def sampled_pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Some pieces of a file of ``size`` bytes, evenly spread, by which weights are told apart."""
+    for piece in range(_PIECES):
+        file.seek(size * piece // _PIECES)
+        yield file.read(_PIECE_BYTES)
 
 
 def other_base(adapter: Path, base: Path) -> str:

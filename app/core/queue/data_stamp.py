@@ -27,10 +27,8 @@ def data_stamp(config: TrainConfig) -> str:
 
 
 def _files(name: str) -> Iterator[bytes]:
-    from app.core.source.data_file import (
-        locate_data,
-        stored_files,
-    )  # with all formats, for which no start should wait
+    # It knows all formats, for which no start should wait.
+    from app.core.source.data_file import locate_data, stored_files
 
     try:
         found = stored_files(locate_data(name))
